@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: (GPL-2.0-only WITH Linux-syscall-note) OR MIT */
+/*
+ * USM - userspace memory management for containers: the contract between
+ * usm.ko and its users. There is no other interface.
+ *
+ * DOMAIN. /dev/usm (root of the initial user namespace only) binds a cgroup of
+ * the v2 hierarchy to a new domain. Private anonymous mappings that a process
+ * of that cgroup, or of a descendant that is not bound itself, makes from then
+ * on are adopted: the module answers their faults from frames of the domain.
+ * A domain lives until its cgroup is removed (or USM_IOC_RELEASE) and its last
+ * space is gone; descriptors do not keep it alive and closing them does not
+ * end it. Whoever may open /dev/usm can list domains and attach to them again.
+ *
+ * FRAME. A page of the domain, named by its index from 0 to the ceiling.
+ * Frames are charged to the bound cgroup. The FRAME TABLE, one struct usm_frame
+ * a frame, is mapped read-only and says what each frame is. It is the truth;
+ * events are hints about it: after a lost event, scan the table.
+ *
+ * SPACE. One address space (mm) with adopted memory, named by a 32 bit number
+ * that is not reused while the domain lives.
+ *
+ * INSTANCE. The process that decides. It attaches, maps table and rings, and
+ * arms the domain with its descriptor. While armed, a fault takes frames from
+ * the supply rings in the order in which they were put there. When the armed
+ * descriptor is closed (all duplicates of it), or a fault has waited for longer
+ * than the deadline while the domain has free frames, the domain falls back:
+ * the module serves single zeroed pages from any free frame until an instance
+ * arms again. Arming starts with empty supply rings and an empty event ring.
+ *
+ * SUPPLY RINGS. One a possible CPU; the instance produces, the module consumes.
+ * An entry (USM_SUPPLY) offers a run of free frames. The module takes those
+ * that are free at the time it looks and refuses the rest; a frame may safely
+ * be offered twice. A frame that is not zeroed yet is zeroed in the fault; use
+ * USM_CMD_ZERO to do it before. A CPU that finds its own ring empty takes from
+ * the others' before it waits.
+ *
+ * EVENT RING. The module produces, the instance consumes. When it is full,
+ * events are dropped and `lost` counts them. The descriptor polls readable
+ * while the ring holds an entry or a supply ring is wanted (see usm_ring.want).
+ *
+ * GROWTH. An ioctl is known by its type and number alone; the size that _IOWR
+ * puts into the request is ignored. Every struct begins with its own size as the
+ * caller knows it. The module reads min(size, own size), requires that whatever lies beyond what it
+ * knows is zero (-E2BIG otherwise), and treats what the caller does not know
+ * as zero. Unknown flags and non-zero padding are refused with -EINVAL. Output
+ * fields are written only on success. Entry sizes of mapped arrays are in
+ * struct usm_info.
+ *
+ * ERRORS. Every ioctl: -EFAULT bad pointer, -EINVAL bad size, flag, padding or
+ * value, -E2BIG see above, -ENOTTY unknown, -ENODEV the domain is gone. What
+ * more each returns is said where it is defined. No call that fails changes
+ * anything unless that is said.
+ */
+#ifndef _UAPI_LINUX_USM_H
+#define _UAPI_LINUX_USM_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/* Raised when a program built against an older header would break. */
+#define USM_ABI			1
+
+#define USM_LABEL_LEN		64	/* with the terminating NUL */
+#define USM_MAX_ORDER		9	/* of a fault: 2^9 pages */
+#define USM_MAX_FRAMES		(1u << 30)
+#define USM_MAX_RUN		512	/* frames in one supply entry */
+#define USM_MAX_COMMANDS	256	/* in one submission */
+#define USM_MAX_DEADLINE_MS	60000
+#define USM_DEFAULT_DEADLINE_MS	200
+
+/* ------------------------------------------------------------------ frames */
+
+enum usm_frame_state {
+	USM_FRAME_NONE = 0,	/* not backed by memory now */
+	USM_FRAME_FREE = 1,	/* may be supplied */
+	USM_FRAME_TAKEN = 2,	/* taken from a ring by the module, not mapped */
+	USM_FRAME_MAPPED = 3,	/* holds `page` of `space` */
+	USM_FRAME_SHARED = 4,	/* shared copy-on-write; `space` is one of them */
+	USM_FRAME_HELD = 5,	/* unmapped, but I/O or a pipe still refers to it */
+};
+
+#define USM_FRAME_STATE_MASK	0x0f
+#define USM_FRAME_ZEROED	0x80	/* with FREE or TAKEN: content is zero */
+
+#define USM_PAGE_BITS		48
+#define USM_PAGE_MASK		((1ull << USM_PAGE_BITS) - 1)
+
+/*
+ * Each of the two 8 byte halves is read and written as one; a reader that needs
+ * them to agree reads `page` again afterwards.
+ */
+struct usm_frame {
+	__u32 space;		/* number of the space, 0: none */
+	__u8 state;		/* enum usm_frame_state | USM_FRAME_ZEROED */
+	__u8 run;		/* log2 of the aligned physical run it lies in */
+	__u8 node;		/* NUMA node */
+	__u8 age;		/* sampling periods without access; 0 when not sampled */
+	__u64 page;		/* bits 0-47: address / page size, of the last mapping;
+				 * bits 48-63: generation, stepped each time it is freed */
+};
+
+#define USM_FRAME_PAGE(f)	((f)->page & USM_PAGE_MASK)
+#define USM_FRAME_GENERATION(f)	((__u16)((f)->page >> USM_PAGE_BITS))
+
+/* ------------------------------------------------------------------- rings */
+
+/*
+ * Header of every ring; the entries follow at offset `offset`. Indices run
+ * freely (no masking when stored); entries is a power of two. The producer
+ * stores an entry, then head with release order; the consumer loads head with
+ * acquire order. A ring whose user index is out of range is treated as empty
+ * (supply) or full (events) and counted in usm_stat.refused.
+ */
+struct usm_ring {
+	__u32 entries;		/* constant */
+	__u32 entry_size;	/* constant, bytes */
+	__u32 offset;		/* constant, bytes from the header to entry 0 */
+	__u32 pad0[13];
+	__u32 head;		/* written by the producer */
+	__u32 pad1[15];
+	__u32 tail;		/* written by the consumer */
+	__u32 want;		/* supply: 1 while fewer than a quarter is left */
+	__u32 pad2[14];
+	__u64 lost;		/* events: dropped because the ring was full */
+	__u32 pad3[14];
+};
+
+/* A supply entry: `count` frames from `frame`, whose generation is `gen`. */
+#define USM_SUPPLY(frame, count, gen)					\
+	((__u64)(__u32)(frame) | (__u64)(__u16)(count) << 32 |		\
+	 (__u64)(__u16)(gen) << 48)
+#define USM_SUPPLY_FRAME(e)	((__u32)(e))
+#define USM_SUPPLY_COUNT(e)	((__u16)((e) >> 32))
+#define USM_SUPPLY_GEN(e)	((__u16)((e) >> 48))
+
+enum usm_event_type {
+	USM_EV_SUPPLY_LOW = 1,	/* arg: CPU whose ring is wanted */
+	USM_EV_FREED = 2,	/* frame, count: are FREE again */
+	USM_EV_GROWN = 3,	/* frame, count: new and FREE; arg: frames still to come */
+	USM_EV_SHRUNK = 4,	/* frame, count: are NONE now; arg: enum usm_shrink_why */
+	USM_EV_LIMIT = 5,	/* could not grow; arg: enum usm_limit, count: frames missing */
+	USM_EV_SPACE_NEW = 6,	/* space; arg: thread group id in the initial pid namespace */
+	USM_EV_SPACE_FORK = 7,	/* space; arg: parent space << 32 | tgid of the parent */
+	USM_EV_SPACE_EXIT = 8,	/* space: the last of its frames is unmapped */
+	USM_EV_FALLBACK = 9,	/* arg: enum usm_fallback_why */
+	USM_EV_COW = 10,	/* space, page, frame: a page was copied into frame */
+	USM_EV_BROKEN = 11,	/* space: a copy failed in fork; its faults are SIGBUS */
+	USM_EV_OOM = 12,	/* space; arg: thread id that was killed */
+	USM_EV_RELEASED = 13,	/* the domain ends when its last space is gone */
+};
+
+enum usm_limit {
+	USM_LIMIT_CEILING = 1,	/* the domain's own */
+	USM_LIMIT_CGROUP = 2,	/* memory.max less the reserve, of it or an ancestor */
+	USM_LIMIT_HOST = 3,	/* the host is short of memory */
+};
+
+enum usm_shrink_why {
+	USM_SHRINK_COMMAND = 1,
+	USM_SHRINK_PRESSURE = 2,	/* reclaim in the cgroup or on the host */
+	USM_SHRINK_IDLE = 3,
+};
+
+enum usm_fallback_why {
+	USM_FALLBACK_NONE = 0,		/* armed */
+	USM_FALLBACK_NEVER_ARMED = 1,
+	USM_FALLBACK_CLOSED = 2,	/* the armed descriptor was closed */
+	USM_FALLBACK_DEADLINE = 3,
+	USM_FALLBACK_DISARMED = 4,	/* USM_IOC_DISARM */
+};
+
+struct usm_event {
+	__u16 type;		/* enum usm_event_type */
+	__u16 flags;		/* 0 */
+	__u32 space;
+	__u64 page;		/* address / page size */
+	__u32 frame;
+	__u32 count;
+	__u64 arg;
+};
+
+/* What mmap(2) of a domain descriptor maps, by offset. Sizes: struct usm_info. */
+#define USM_MMAP_TABLE		0x0000000000000000ull	/* PROT_READ only */
+#define USM_MMAP_EVENTS		0x0000010000000000ull
+#define USM_MMAP_SUPPLY		0x0000020000000000ull	/* ring of CPU n: + n * supply_size */
+
+/* ------------------------------------------------------- ioctls on /dev/usm */
+
+enum usm_mode {
+	USM_MODE_SUPPLY = 0,	/* faults take what was supplied */
+};
+
+/* Features of this module (usm_query.features). None in ABI 1. */
+
+struct usm_query {
+	__u32 size;
+	__u32 flags;		/* in: 0 */
+	__u32 abi;		/* out: USM_ABI of the module */
+	__u32 page_size;	/* out: bytes */
+	__u64 features;		/* out */
+	__u64 modes;		/* out: bit n: enum usm_mode n is there */
+	__u32 cpus;		/* out: possible CPUs = supply rings a domain */
+	__u32 max_order;	/* out: of a fault */
+	char version[32];	/* out: of the module, NUL-terminated */
+};
+
+/*
+ * Bind a cgroup. -EBADF: not a cgroup of the v2 hierarchy. -EBUSY: it is bound.
+ * -EOPNOTSUPP: kernel memory is not accounted (cgroup.memory=nokmem), or the
+ * memory controller is not enabled for the cgroup. -ENOMEM: not even the first
+ * frames could be charged. -EINVAL also: root cgroup, or ceiling is 0.
+ */
+struct usm_bind {
+	__u32 size;
+	__u32 flags;		/* in: 0 */
+	__s32 cgroup_fd;	/* in: an open directory of a cgroup v2 mount */
+	__u32 mode;		/* in: enum usm_mode */
+	__u64 ceiling;		/* in: frames at the most */
+	__u64 reserve;		/* in: bytes below memory.max that growth leaves */
+	__u32 fault_order;	/* in: 0 to USM_MAX_ORDER: pages mapped by one fault */
+	__u32 deadline_ms;	/* in: 0: USM_DEFAULT_DEADLINE_MS */
+	char label[USM_LABEL_LEN]; /* in: name for listings, NUL-terminated */
+	__u64 id;		/* out: of the domain = the cgroup's id */
+	__s32 domain_fd;	/* out: close-on-exec */
+	__u32 pad;
+};
+
+struct usm_list_entry {
+	__u64 id;
+	__u32 spaces;		/* alive */
+	__u32 state;		/* enum usm_fallback_why */
+	__u32 released;		/* 1: ends with its last space */
+	__u32 pad;
+	char label[USM_LABEL_LEN];
+};
+
+/* List domains. -ENOSPC: `count` is more than `capacity`; nothing was copied. */
+struct usm_list {
+	__u32 size;
+	__u32 flags;		/* in: 0 */
+	__u64 entries;		/* in: address of an array of struct usm_list_entry */
+	__u32 capacity;		/* in: its length */
+	__u32 count;		/* out: also on -ENOSPC */
+};
+
+/* A new descriptor of an existing domain. -ENOENT: no such domain. */
+struct usm_attach {
+	__u32 size;
+	__u32 flags;		/* in: 0 */
+	__u64 id;		/* in */
+	__s32 domain_fd;	/* out: close-on-exec */
+	__u32 pad;
+};
+
+/*
+ * Stop adopting in this domain's cgroup. What is adopted stays adopted and is
+ * served; the domain ends with its last space. -ENOENT: no such domain.
+ */
+struct usm_release {
+	__u32 size;
+	__u32 flags;		/* in: 0 */
+	__u64 id;		/* in */
+};
+
+#define USM_IOC_MAGIC		0xb7
+#define USM_IOC_QUERY		_IOWR(USM_IOC_MAGIC, 0x00, struct usm_query)
+#define USM_IOC_BIND		_IOWR(USM_IOC_MAGIC, 0x01, struct usm_bind)
+#define USM_IOC_LIST		_IOWR(USM_IOC_MAGIC, 0x02, struct usm_list)
+#define USM_IOC_ATTACH		_IOWR(USM_IOC_MAGIC, 0x03, struct usm_attach)
+#define USM_IOC_RELEASE		_IOWR(USM_IOC_MAGIC, 0x04, struct usm_release)
+
+/* ----------------------------------------------- ioctls on a domain descriptor */
+
+struct usm_info {
+	__u32 size;
+	__u32 flags;		/* in: 0 */
+	__u64 id;		/* out: all below */
+	__u64 table_size;	/* bytes of the mapping at USM_MMAP_TABLE */
+	__u32 frame_size;	/* sizeof(struct usm_frame) of the module */
+	__u32 event_size;	/* bytes of the mapping at USM_MMAP_EVENTS */
+	__u32 supply_size;	/* bytes of one ring at USM_MMAP_SUPPLY */
+	__u32 supply_rings;	/* number of rings */
+	char label[USM_LABEL_LEN];
+};
+
+/*
+ * Become the instance. -EBUSY: another descriptor is armed. Growth by
+ * USM_CMD_GROW is possible unarmed; supply is not.
+ */
+struct usm_arm {
+	__u32 size;
+	__u32 flags;		/* in: 0 */
+	__u64 epoch;		/* out: number of armings of this domain so far */
+};
+
+#define USM_TUNE_CEILING	(1u << 0)
+#define USM_TUNE_RESERVE	(1u << 1)
+#define USM_TUNE_ORDER		(1u << 2)
+#define USM_TUNE_DEADLINE	(1u << 3)
+
+/* Change what usm_bind set; `flags` says which. A ceiling below what is there
+ * only stops growth. */
+struct usm_tune {
+	__u32 size;
+	__u32 flags;		/* in: USM_TUNE_*, not 0 */
+	__u64 ceiling;
+	__u64 reserve;
+	__u32 fault_order;
+	__u32 deadline_ms;
+};
+
+enum usm_command_op {
+	/* Ask for `count` more frames, in the background; ends with EV_GROWN or
+	 * EV_LIMIT. -ENOSPC: at the ceiling. */
+	USM_CMD_GROW = 1,
+	/* Give frames back to the host. result: how many of the run were FREE
+	 * and are NONE now. */
+	USM_CMD_SHRINK = 2,
+	/* Zero the FREE frames of the run, in the caller's thread. result: how
+	 * many of them are zeroed now. */
+	USM_CMD_ZERO = 3,
+};
+
+struct usm_command {
+	__u16 op;		/* enum usm_command_op */
+	__u16 flags;		/* 0 */
+	__s32 result;		/* out: >= 0 or -errno (linux) */
+	__u32 frame;		/* first of the run; 0 for GROW */
+	__u32 count;		/* its length: 1 to USM_MAX_RUN; GROW: any */
+	__u32 generation;	/* of the first frame; 0 for GROW. Stale: -ESTALE */
+	__s32 node;		/* GROW: NUMA node wanted, -1: any */
+	__u64 arg;		/* 0 */
+};
+
+/*
+ * Execute commands in order; each has its own result. -EINTR after a signal:
+ * `done` commands were executed, the rest was not looked at.
+ */
+struct usm_submit {
+	__u32 size;
+	__u32 flags;		/* in: 0 */
+	__u64 commands;		/* in: address of an array of struct usm_command */
+	__u32 count;		/* in: 1 to USM_MAX_COMMANDS */
+	__u32 done;		/* out, also on -EINTR */
+};
+
+/* Numbers since bind unless "now". "pages" are page_size bytes. */
+struct usm_stat {
+	__u32 size;
+	__u32 flags;			/* in: 0 */
+	__u32 state;			/* now: enum usm_fallback_why */
+	__u32 spaces;			/* now */
+	__u64 ceiling;			/* now: frames */
+	__u64 reserve;			/* now: bytes */
+	__u32 fault_order;		/* now */
+	__u32 deadline_ms;		/* now */
+	__u64 frames;			/* now: backed by memory and charged */
+	__u64 frames_free;		/* now: FREE or TAKEN */
+	__u64 frames_zeroed;		/* now: of those, zeroed */
+	__u64 frames_mapped;		/* now: MAPPED or SHARED: the resident pages */
+	__u64 frames_shared;		/* now: SHARED */
+	__u64 frames_held;		/* now: HELD */
+	__u64 mappings;			/* adopted mmap calls */
+	__u64 faults;			/* that mapped something */
+	__u64 fault_pages;		/* pages that they mapped */
+	__u64 faults_by_order[USM_MAX_ORDER + 1]; /* mapped 2^n to 2^(n+1)-1 pages */
+	__u64 supplied;			/* frames taken from supply rings */
+	__u64 stolen;			/* of those, from another CPU's ring */
+	__u64 refused;			/* entries, frames or commands refused */
+	__u64 waits;			/* faults that waited for the instance */
+	__u64 deadlines;		/* missed */
+	__u64 fallbacks;		/* times that the domain fell back */
+	__u64 fallback_pages;		/* pages served in fallback */
+	__u64 picked_pages;		/* armed, but a caller that could not wait */
+	__u64 zeroed_in_fault;		/* frames */
+	__u64 zeroed_ahead;		/* frames, by USM_CMD_ZERO */
+	__u64 forks;
+	__u64 cow_copied;		/* pages */
+	__u64 cow_reused;		/* pages that were no longer shared */
+	__u64 broken;			/* spaces whose fork failed halfway */
+	__u64 sigbus;			/* faults answered with SIGBUS */
+	__u64 grown;			/* frames */
+	__u64 shrunk;			/* frames */
+	__u64 limits;			/* growth attempts that hit a limit */
+	__u64 oom_kills;		/* by the domain's ceiling */
+	__u64 events;			/* posted */
+	__u64 events_lost;
+	__u64 arms;			/* armings */
+	__u64 brk_refused;		/* brk growth turned to mmap */
+};
+
+#define USM_IOC_INFO		_IOWR(USM_IOC_MAGIC, 0x20, struct usm_info)
+#define USM_IOC_ARM		_IOWR(USM_IOC_MAGIC, 0x21, struct usm_arm)
+#define USM_IOC_DISARM		_IO(USM_IOC_MAGIC, 0x22)
+#define USM_IOC_TUNE		_IOWR(USM_IOC_MAGIC, 0x23, struct usm_tune)
+#define USM_IOC_SUBMIT		_IOWR(USM_IOC_MAGIC, 0x24, struct usm_submit)
+#define USM_IOC_STAT		_IOWR(USM_IOC_MAGIC, 0x25, struct usm_stat)
+
+#endif /* _UAPI_LINUX_USM_H */
