@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What an instance maps of its domain: the frame table, the event ring, the
+ * supply rings. One thread at a time may produce into a supply ring, and one
+ * consume the event ring; the table may be read by any.
+ */
+#ifndef USM_MAPPING_H
+#define USM_MAPPING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "device.h"
+
+/* Our view of a ring: its constants, checked once against the mapped size. */
+struct usm_mapped_ring {
+	struct usm_ring *ring;
+	char *base;		/* entry 0 */
+	uint32_t entries;	/* a power of two */
+	uint32_t entry_size;	/* bytes, at least what we know of an entry */
+};
+
+struct usm_mapping {
+	const char *table;
+	uint32_t frames;	/* entries of the table: the ceiling at bind */
+	uint32_t rings;		/* supply rings */
+	struct usm_mapped_ring events;
+	struct usm_mapped_ring *supply;
+	struct usm_info info;
+};
+
+/*
+ * Map everything. The descriptor is not kept: a mapping stays valid when it is
+ * closed (but closing the armed one is what makes the domain fall back).
+ * -EPROTO: the module's entries are smaller than ours, or a ring does not fit.
+ */
+int usm_mapping_open(int domain_fd, struct usm_mapping **mapping);
+void usm_mapping_close(struct usm_mapping *mapping);
+
+/*
+ * Frame `index` < frames. The two halves are each read as one; `page` is read
+ * again until both belong together, as the uapi asks.
+ */
+struct usm_frame usm_mapping_frame(const struct usm_mapping *mapping, uint32_t index);
+
+/* Supply ring of CPU `cpu` < rings: entries that fit now, entries that wait. */
+uint32_t usm_supply_room(const struct usm_mapping *mapping, uint32_t cpu);
+uint32_t usm_supply_queued(const struct usm_mapping *mapping, uint32_t cpu);
+
+/* Fewer than a quarter is left: what makes the descriptor poll readable. */
+bool usm_supply_wanted(const struct usm_mapping *mapping, uint32_t cpu);
+
+/* Offer a run (USM_SUPPLY()). False: the ring is full, nothing was put. */
+bool usm_supply_put(struct usm_mapping *mapping, uint32_t cpu, uint64_t entry);
+
+/* The next event, oldest first. False: there is none. */
+bool usm_event_get(struct usm_mapping *mapping, struct usm_event *event);
+
+/* Events that were dropped since the domain was bound; when it grows: rescan the table. */
+uint64_t usm_event_lost(const struct usm_mapping *mapping);
+
+#endif /* USM_MAPPING_H */
