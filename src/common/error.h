@@ -8,7 +8,7 @@
  *	cleanup_error struct usm_error err = {};
  *
  *	if (usm_thing_open(name, &thing, &err) < 0)
- *		return usm_error_prefix(&err, "cannot start %s", name);
+ *		usm_log_line(LOG_ERR, "%s", usm_error_message(&err));
  */
 #ifndef USM_COMMON_ERROR_H
 #define USM_COMMON_ERROR_H
@@ -32,9 +32,12 @@ int usm_error_set(struct usm_error *err, int code, const char *fmt, ...)
 int usm_error_errno(struct usm_error *err, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Put "PREFIX: " before the message of an error that is set. Returns -code. */
+/*
+ * Put "PREFIX: " before the message of an error that is set. Returns -code, so
+ * `err` must not be NULL.
+ */
 int usm_error_prefix(struct usm_error *err, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+	__attribute__((nonnull(1), format(printf, 2, 3)));
 
 /* -ENOMEM with its sentence. */
 int usm_error_oom(struct usm_error *err);

@@ -34,7 +34,7 @@ enum usm_inbox_result {
 };
 
 /*
- * Receive once from a socket (or read from a pipe) without blocking. Returns
+ * Receive once from a stream socket, without blocking. Returns
  * enum usm_inbox_result, or -errno with err set (-ECONNRESET, -ENOMEM ...).
  */
 int usm_inbox_read(struct usm_inbox *inbox, int fd, struct usm_error *err);

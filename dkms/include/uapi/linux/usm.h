@@ -34,9 +34,13 @@
  * USM_CMD_ZERO to do it before. A CPU that finds its own ring empty takes from
  * the others' before it waits.
  *
+ * Storing an entry wakes nobody: after a round of supplying, USM_IOC_KICK lets
+ * the faults that wait look again.
+ *
  * EVENT RING. The module produces, the instance consumes. When it is full,
  * events are dropped and `lost` counts them. The descriptor polls readable
- * while the ring holds an entry or a supply ring is wanted (see usm_ring.want).
+ * while the ring holds an entry; POLLHUP: another descriptor is armed or the
+ * domain is gone.
  *
  * GROWTH. An ioctl is known by its type and number alone; the size that _IOWR
  * puts into the request is ignored. Every struct begins with its own size as the
@@ -73,7 +77,7 @@
 enum usm_frame_state {
 	USM_FRAME_NONE = 0,	/* not backed by memory now */
 	USM_FRAME_FREE = 1,	/* may be supplied */
-	USM_FRAME_TAKEN = 2,	/* taken from a ring by the module, not mapped */
+	USM_FRAME_TAKEN = 2,	/* taken by the module, not mapped yet */
 	USM_FRAME_MAPPED = 3,	/* holds `page` of `space` */
 	USM_FRAME_SHARED = 4,	/* shared copy-on-write; `space` is one of them */
 	USM_FRAME_HELD = 5,	/* unmapped, but I/O or a pipe still refers to it */
@@ -119,7 +123,7 @@ struct usm_ring {
 	__u32 head;		/* written by the producer */
 	__u32 pad1[15];
 	__u32 tail;		/* written by the consumer */
-	__u32 want;		/* supply: 1 while fewer than a quarter is left */
+	__u32 want;		/* supply: 1 from SUPPLY_LOW until more was seen */
 	__u32 pad2[14];
 	__u64 lost;		/* events: dropped because the ring was full */
 	__u32 pad3[14];
@@ -134,7 +138,10 @@ struct usm_ring {
 #define USM_SUPPLY_GEN(e)	((__u16)((e) >> 48))
 
 enum usm_event_type {
-	USM_EV_SUPPLY_LOW = 1,	/* arg: CPU whose ring is wanted */
+	/* arg: CPU whose ring has fewer than a quarter of its entries left, or
+	 * where a fault found nothing; not repeated before something new is
+	 * in that ring. */
+	USM_EV_SUPPLY_LOW = 1,
 	USM_EV_FREED = 2,	/* frame, count: are FREE again */
 	USM_EV_GROWN = 3,	/* frame, count: new and FREE; arg: frames still to come */
 	USM_EV_SHRUNK = 4,	/* frame, count: are NONE now; arg: enum usm_shrink_why */
@@ -298,8 +305,10 @@ struct usm_arm {
 #define USM_TUNE_ORDER		(1u << 2)
 #define USM_TUNE_DEADLINE	(1u << 3)
 
-/* Change what usm_bind set; `flags` says which. A ceiling below what is there
- * only stops growth. */
+/*
+ * Change what usm_bind set; `flags` says which. A ceiling below what is there
+ * only stops growth; -ERANGE: above the one at bind, which sized the table.
+ */
 struct usm_tune {
 	__u32 size;
 	__u32 flags;		/* in: USM_TUNE_*, not 0 */
@@ -394,6 +403,7 @@ struct usm_stat {
 #define USM_IOC_DISARM		_IO(USM_IOC_MAGIC, 0x22)
 #define USM_IOC_TUNE		_IOWR(USM_IOC_MAGIC, 0x23, struct usm_tune)
 #define USM_IOC_SUBMIT		_IOWR(USM_IOC_MAGIC, 0x24, struct usm_submit)
+#define USM_IOC_KICK		_IO(USM_IOC_MAGIC, 0x26)	/* armed descriptor; else -EPERM */
 #define USM_IOC_STAT		_IOWR(USM_IOC_MAGIC, 0x25, struct usm_stat)
 
 #endif /* _UAPI_LINUX_USM_H */
