@@ -192,6 +192,7 @@ void feeder_supply(struct feeder *feeder)
 {
 	uint32_t rings = feeder->domain->info.supply_rings;
 	uint32_t full = 0;
+	bool pushed = false;
 
 	for (uint32_t n = 0; n < rings; n++) {
 		uint32_t tail = feeder->rings[n].seen_tail;
@@ -212,11 +213,16 @@ void feeder_supply(struct feeder *feeder)
 		}
 		full = 0;
 		count = next_run(feeder, &first);
-		if (count == 0)
+		if (count == 0) {
 			feeder->dry = true;
-		else
+		} else {
 			ring_push(feeder, n, first, count);
+			pushed = true;
+		}
 	}
+	/* Refused when the domain fell back meanwhile: an event tells that. */
+	if (pushed)
+		domain_ioctl(feeder->domain->fd, USM_IOC_KICK, NULL);
 	feeder_grow(feeder);
 }
 

@@ -388,8 +388,8 @@ int main(int argc, char **argv)
 	watch_or_die(&run, run.signals, EPOLLIN, SOURCE_SIGNAL);
 	watch_or_die(&run, run.timer, EPOLLIN, SOURCE_TIMER);
 	/*
-	 * Edge triggered: a ring stays wanted while there is nothing to give,
-	 * and a level would then spin.
+	 * Edge triggered: while stalled, events stay in the ring, and a level
+	 * would then spin.
 	 */
 	watch_or_die(&run, run.domain.fd, EPOLLIN | EPOLLET, SOURCE_DOMAIN);
 
