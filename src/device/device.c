@@ -150,6 +150,11 @@ int usm_device_submit(int domain_fd, struct usm_command *commands, size_t count)
 	return 0;
 }
 
+int usm_device_kick(int domain_fd)
+{
+	return device_ioctl(domain_fd, USM_IOC_KICK, NULL);
+}
+
 int usm_device_stat(int domain_fd, struct usm_stat *stat)
 {
 	struct usm_stat got = { .size = sizeof(got) };

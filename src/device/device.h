@@ -57,6 +57,9 @@ int usm_device_tune(int domain_fd, struct usm_tune *tune);
  */
 int usm_device_submit(int domain_fd, struct usm_command *commands, size_t count);
 
+/* After a round of supplying: the faults that wait look again. */
+int usm_device_kick(int domain_fd);
+
 int usm_device_stat(int domain_fd, struct usm_stat *stat);
 
 /* ------------------------------------------------------------------- words */

@@ -48,10 +48,13 @@ struct usm_frame usm_mapping_frame(const struct usm_mapping *mapping, uint32_t i
 uint32_t usm_supply_room(const struct usm_mapping *mapping, uint32_t cpu);
 uint32_t usm_supply_queued(const struct usm_mapping *mapping, uint32_t cpu);
 
-/* Fewer than a quarter is left: what makes the descriptor poll readable. */
+/* The module asked for more (USM_EV_SUPPLY_LOW) and has seen none since. */
 bool usm_supply_wanted(const struct usm_mapping *mapping, uint32_t cpu);
 
-/* Offer a run (USM_SUPPLY()). False: the ring is full, nothing was put. */
+/*
+ * Offer a run (USM_SUPPLY()). False: the ring is full, nothing was put. Wakes
+ * nobody: usm_device_kick() after a round of these.
+ */
 bool usm_supply_put(struct usm_mapping *mapping, uint32_t cpu, uint64_t entry);
 
 /* The next event, oldest first. False: there is none. */
