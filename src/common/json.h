@@ -29,9 +29,6 @@ struct usm_json_limits {
 	bool integers;		/* refuse numbers that are not integers as well */
 };
 
-/* Of messages on the control socket: generous, but bounded. */
-extern const struct usm_json_limits usm_json_limits_message;
-
 /* Where in a text something is. */
 struct usm_json_place {
 	char *pointer;		/* RFC 6901; "" is the whole document */
@@ -76,7 +73,14 @@ int usm_json_doc_error(const struct usm_json_doc *doc, const cJSON *item,
 		       int code, const char *fmt, ...)
 	__attribute__((format(printf, 6, 7)));
 
-/* The same for messages, where no place is wanted. */
+/*
+ * The same for a place that is known already: `pointer` is taken over, NULL
+ * means that memory ran out, as does a predicate of NULL.
+ */
+int usm_json_place_error(struct usm_json_place *place, char *pointer, size_t offset,
+			 struct usm_error *err, int code, const char *predicate);
+
+/* For messages, where no place is wanted. */
 int usm_json_parse(const char *text, size_t length,
 		   const struct usm_json_limits *limits, cJSON **root,
 		   struct usm_error *err);

@@ -32,6 +32,9 @@ char *usm_call_encode(const char *method, const cJSON *parameters);
 void usm_call_clear(struct usm_call *call);
 #define cleanup_call	usm_cleanup(usm_call_clear)
 
+/* Status grows with the number of containers; still no peer may fill memory. */
+#define USM_REPLY_LIMIT		(4u << 20)
+
 struct usm_reply {
 	char *error;		/* NULL: success */
 	char *message;		/* of the error; NULL: it came without */
