@@ -77,6 +77,13 @@ char *usm_json_quote(const char *text, size_t length)
 	return printable("\"", text, length, QUOTE_LENGTH);
 }
 
+char *usm_json_excerpt(const cJSON *item)
+{
+	cleanup_free char *text = usm_json_print(item);
+
+	return text ? printable("", text, strlen(text), QUOTE_LENGTH) : NULL;
+}
+
 int usm_json_place_error(struct usm_json_place *place, char *pointer, size_t offset,
 			 struct usm_error *err, int code, const char *predicate)
 {

@@ -80,6 +80,9 @@ int usm_json_doc_error(const struct usm_json_doc *doc, const cJSON *item,
 int usm_json_place_error(struct usm_json_place *place, char *pointer, size_t offset,
 			 struct usm_error *err, int code, const char *predicate);
 
+/* Write "/KEY", escaped as RFC 6901 wants it. */
+void usm_json_pointer_append(FILE *out, const char *key);
+
 /* For messages, where no place is wanted. */
 int usm_json_parse(const char *text, size_t length,
 		   const struct usm_json_limits *limits, cJSON **root,
@@ -113,9 +116,13 @@ int usm_json_add_item(cJSON *object, const char *key, cJSON *value);
 /* Compact text for the wire; NULL without memory. Free with free(). */
 char *usm_json_print(const cJSON *item);
 
-/* An excerpt of foreign text that is safe on a terminal and in a journal line:
- * quoted, controls escaped, at most about 40 characters. NULL without memory. */
+/*
+ * Excerpts of foreign text and values that are safe on a terminal and in a line
+ * of the journal: controls escaped, at most about 40 characters. The first puts
+ * quotes around the text. NULL without memory.
+ */
 char *usm_json_quote(const char *text, size_t length);
+char *usm_json_excerpt(const cJSON *item);
 
 USM_DEFINE_CLEANUP(cJSON *, cJSON_Delete)
 #define cleanup_json	usm_cleanup(cJSON_Delete_cleanup)

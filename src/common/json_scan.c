@@ -238,26 +238,28 @@ int usm_json_scan_next(struct usm_json_scan *scan)
 	}
 }
 
+void usm_json_pointer_append(FILE *out, const char *key)
+{
+	putc('/', out);
+	for (; *key; key++) {
+		if (*key == '~')
+			fputs("~0", out);
+		else if (*key == '/')
+			fputs("~1", out);
+		else
+			putc(*key, out);
+	}
+}
+
 static void append_key(FILE *out, const char *key, size_t length)
 {
 	cleanup_json cJSON *decoded = cJSON_ParseWithLength(key, length);
-	const char *at = cJSON_GetStringValue(decoded);
 
 	/* A key with a bad escape: the text as it stands is still the best name. */
-	if (!at) {
+	if (cJSON_IsString(decoded))
+		usm_json_pointer_append(out, decoded->valuestring);
+	else
 		fprintf(out, "/%.*s", (int)length, key);
-		return;
-	}
-
-	putc('/', out);
-	for (; *at; at++) {
-		if (*at == '~')
-			fputs("~0", out);
-		else if (*at == '/')
-			fputs("~1", out);
-		else
-			putc(*at, out);
-	}
 }
 
 char *usm_json_scan_pointer(const struct usm_json_scan *scan)

@@ -2,6 +2,8 @@
 /* Members of objects: the half of json.h that messages are read and built with. */
 #include "json.h"
 
+#include <inttypes.h>
+
 static int wrong_type(struct usm_error *err, const char *key, const char *expected)
 {
 	return usm_error_set(err, EBADMSG, "\"%s\" must be %s", key, expected);
@@ -105,8 +107,53 @@ int usm_json_add_u64(cJSON *object, const char *key, uint64_t value)
 	return usm_json_add_item(object, key, cJSON_CreateNumber((double)value));
 }
 
+/* cJSON writes 10^15 as "1e+15", which many readers do not take for an integer. */
+static bool is_misspelt(const cJSON *item)
+{
+	double number = item->valuedouble;
+
+	return cJSON_IsNumber(item) && (number >= 1e15 || number <= -1e15) &&
+	       number <= (double)USM_JSON_MAX_INTEGER && number >= -(double)USM_JSON_MAX_INTEGER;
+}
+
+static bool has_misspelt(const cJSON *item)
+{
+	const cJSON *child;
+
+	if (is_misspelt(item))
+		return true;
+	cJSON_ArrayForEach(child, item)
+		if (has_misspelt(child))
+			return true;
+	return false;
+}
+
+static int spell(cJSON *item)
+{
+	cJSON *child;
+
+	if (is_misspelt(item)) {
+		if (asprintf(&item->valuestring, "%" PRId64, (int64_t)item->valuedouble) < 0) {
+			item->valuestring = NULL;
+			return -ENOMEM;
+		}
+		item->type = cJSON_Raw;
+	}
+	cJSON_ArrayForEach(child, item)
+		if (spell(child) < 0)
+			return -ENOMEM;
+	return 0;
+}
+
 char *usm_json_print(const cJSON *item)
 {
+	cleanup_json cJSON *spelt = NULL;
+
 	/* Allocated with malloc(): nobody here calls cJSON_InitHooks(). */
-	return cJSON_PrintUnformatted(item);
+	if (!has_misspelt(item))
+		return cJSON_PrintUnformatted(item);
+	spelt = cJSON_Duplicate(item, true);
+	if (!spelt || spell(spelt) < 0)
+		return NULL;
+	return cJSON_PrintUnformatted(spelt);
 }
