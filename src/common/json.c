@@ -77,6 +77,11 @@ char *usm_json_quote(const char *text, size_t length)
 	return printable("\"", text, length, QUOTE_LENGTH);
 }
 
+char *usm_json_escape(const char *text)
+{
+	return printable("", text, strlen(text), SIZE_MAX);
+}
+
 char *usm_json_excerpt(const cJSON *item)
 {
 	cleanup_free char *text = usm_json_print(item);

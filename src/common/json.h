@@ -124,6 +124,9 @@ char *usm_json_print(const cJSON *item);
 char *usm_json_quote(const char *text, size_t length);
 char *usm_json_excerpt(const cJSON *item);
 
+/* The same for all of a text, without quotes. */
+char *usm_json_escape(const char *text);
+
 USM_DEFINE_CLEANUP(cJSON *, cJSON_Delete)
 #define cleanup_json	usm_cleanup(cJSON_Delete_cleanup)
 

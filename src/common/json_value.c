@@ -113,7 +113,8 @@ static bool is_misspelt(const cJSON *item)
 	double number = item->valuedouble;
 
 	return cJSON_IsNumber(item) && (number >= 1e15 || number <= -1e15) &&
-	       number <= (double)USM_JSON_MAX_INTEGER && number >= -(double)USM_JSON_MAX_INTEGER;
+	       number <= (double)USM_JSON_MAX_INTEGER && number >= -(double)USM_JSON_MAX_INTEGER &&
+	       (double)(int64_t)number == number;
 }
 
 static bool has_misspelt(const cJSON *item)

@@ -123,7 +123,7 @@ int usm_reply_decode(struct usm_reply *reply, const char *message, size_t length
 	r = take_parameters(root, &decoded.parameters, err);
 	if (r < 0)
 		return r;
-	if (cJSON_HasObjectItem(root, "error")) {
+	if (cJSON_GetObjectItemCaseSensitive(root, "error")) {
 		r = usm_json_get_string(root, "error", &text, err);
 		if (r < 0)
 			return r;
