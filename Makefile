@@ -14,8 +14,9 @@ all:
 
 # ---------------------------------------------------------------- what and where
 
-# The changelog of the package is the one place that holds the version.
-VERSION		:= $(shell awk '{ print $$2; exit }' debian/changelog | tr -d '()')
+# The module's folder must do alone, so the one place that holds the version is
+# there; lint compares what cannot derive from it.
+VERSION		:= $(shell cat dkms/version)
 
 O		?= build
 CC		= gcc
@@ -146,7 +147,23 @@ $(O)/policies/$(1).so: $(wildcard policies/$(1)/*.c) $(wildcard policies/$(1)/*.
 		-o $$@ $$(filter %.c,$$^)
 endef
 
-include $(sort $(wildcard src/*/build.mk policies/*/build.mk tests/*/build.mk))
+# ------------------------------------------------------------- packages and tests
+
+DEB_DIR		:= $(O)/deb
+DEB_TREE	:= $(DEB_DIR)/usm-$(VERSION)
+DEB_ARCH	= $(shell dpkg --print-architecture)
+DEBS		= $(DEB_DIR)/usm-dkms_$(VERSION)_all.deb $(DEB_DIR)/usm-daemon_$(VERSION)_$(DEB_ARCH).deb
+RPM_DIR		:= $(O)/rpm
+CHECK_DIR	:= $(O)/check
+
+# What belongs to the source: what git knows or would add, or all of an unpacked
+# release.
+SOURCES		= $(sort $(wildcard $(shell git ls-files -co --exclude-standard 2>/dev/null || \
+		  find . -path ./$(O) -prune -o -type f -printf '%P ')))
+
+# -------------------------------------------------------------------------- rooms
+
+include $(sort $(wildcard src/*/build.mk policies/*/build.mk tests/*/build.mk tests/*/*/build.mk))
 
 # usmd.8.scd is installed as man8/usmd.8.
 man_target	= $(mandir)/man$(subst .,,$(suffix $(basename $(1))))/$(basename $(notdir $(1)))
@@ -189,12 +206,45 @@ install: all			## install below DESTDIR; touches nothing of the running system
 		install -D -m "$$mode" "$${entry%%:*}" "$(DESTDIR)$${entry#*:}"; \
 	done
 
+# Packages are built from a copy, below $(O) and so out of the tree.
+.PHONY: deb rpm
+deb: $(DEB_DIR)/.built		## build the Debian packages in build/deb/
+
+$(DEB_DIR)/.built: $(SOURCES)
+	@$(say) DEB "usm-dkms usm-daemon $(VERSION)"
+	$(Q)packaging/bootstrap/bootstrap build
+	$(Q)rm -rf $(DEB_DIR) && mkdir -p $(DEB_TREE)
+	$(Q)cp --parents -p -t $(DEB_TREE) $(filter-out .ci/% .gitignore,$(SOURCES))
+	$(Q)cd $(DEB_TREE) && if ! dpkg-buildpackage -us -uc -F >../log 2>&1; then \
+		cat ../log; exit 1; fi
+	$(Q)touch $@
+
+rpm:				## build the RPM packages in build/rpm/
+	@$(say) RPM "usm $(VERSION)"
+	$(Q)packaging/bootstrap/bootstrap build rpm
+	$(Q)rpm/build $(RPM_DIR) $(VERSION) $(SOURCES)
+
+.PHONY: check check-unit check-run lint
+check:				## run every test; installs what it needs (as root)
+	$(Q)packaging/bootstrap/bootstrap build test vm
+	$(Q)$(MAKE) check-run
+
+# Both parts run, whatever the first says; summary has the last word.
+check-run:
+	$(Q)rm -rf $(CHECK_DIR)
+	$(Q)$(MAKE) check-unit || :
+	$(Q)$(MAKE) check-vm || :
+	$(Q)tests/summary $(CHECK_DIR)/unit.result $(CHECK_DIR)/vm.result
+
+check-unit: $(UNIT_TESTS)	## run the unit tests, under the sanitizers
+	$(Q)tests/run-unit $(CHECK_DIR)/unit.result $(UNIT_TESTS)
+
 clean:				## remove everything that was built, caches too
 	$(Q)rm -rf $(O)
 
 help:				## list the targets
 	@printf 'USM %s\n\n' '$(VERSION)'
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | sort | \
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(filter-out %.d,$(MAKEFILE_LIST)) | sort | \
 		while IFS='|' read -r target text; do printf '  %-14s%s\n' "$$target" "$$text"; done
 	@printf '\n  V=1 shows the commands, O=DIR builds elsewhere than in build/\n'
 

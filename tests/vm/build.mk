@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+
+VM_DIR		:= $(O)/vm
+VM_EXIT		:= $(O)/tests/vm/vm-exit
+VM_CASE		= $(if $(CASE),--case '$(CASE)') $(if $(KERNEL),--kernel '$(KERNEL)')
+
+# Static: it must end a guest whose disk is gone.
+$(VM_EXIT): tests/vm/guest/vm-exit.c
+	@$(say) CC $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_COMMON) -static -o $@ $<
+
+# Expanded late, since rooms that are read after this one have programs too.
+.SECONDEXPANSION:
+
+.PHONY: vm-image check-vm check-harness vm-shell
+# The scripts know themselves what is out of date.
+vm-image: $(VM_EXIT) $(DEB_DIR)/.built
+	$(Q)packaging/bootstrap/bootstrap vm
+	$(Q)tests/vm/mkbase $(VM_DIR)
+	$(Q)tests/vm/mkimage $(VM_DIR) $(VM_EXIT) $(DEBS)
+
+check-vm: vm-image $$(VM_PROGRAMS)	## run the cases in virtual machines; CASE=glob KERNEL=6.1 select
+	$(Q)tests/vm/run --dir $(VM_DIR) $(VM_CASE) --result $(CHECK_DIR)/vm.result \
+		$(VM_EXIT) $(sort $(VM_PROGRAMS))
+
+check-harness: vm-image		## show that the VM harness fails what must fail
+	$(Q)tests/vm/selftest/run $(VM_DIR) $(VM_EXIT)
+
+vm-shell: vm-image $$(VM_PROGRAMS)	## give a root prompt in a booted guest; KERNEL=6.1 selects
+	$(Q)tests/vm/run --shell --dir $(VM_DIR) $(VM_CASE) $(VM_EXIT) $(sort $(VM_PROGRAMS))

@@ -1,0 +1,195 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# What the cases share. A case begins with `. "${VMTEST:?}/lib.sh"` and ends with
+# `pass`; without that it has failed, whatever its exit status. It runs as root
+# in an empty directory of its own ($VMTEST_TMP). Containers, processes
+# and cgroups below /sys/fs/cgroup/vmtest are removed after it.
+#
+#   $VMTEST      the harness in the guest    $PROGRAMS    the test programs
+set -eu
+
+CGROUPS=/sys/fs/cgroup/vmtest
+
+# ---------------------------------------------------------------------- verdicts
+
+pass() { : >"$VMTEST_TOKEN"; exit 0; }
+
+fail() { echo "FAIL: $*" >&2; exit 1; }
+
+# skip REASON: what it needs is not there, and is not its to provide
+skip() { echo "$*" >"$VMTEST_TMP/skipped"; exit 77; }
+
+# -------------------------------------------------------------------- assertions
+# Each names what it looked at first, so that a failure can be read without the case.
+
+# assert_eq WHAT GOT WANTED
+assert_eq() { [ "$2" = "$3" ] || fail "$1 is '$2', wanted '$3'"; }
+
+# assert_ge WHAT GOT LEAST - integers
+assert_ge() { [ "$2" -ge "$3" ] || fail "$1 is $2, wanted at least $3"; }
+
+# assert_le WHAT GOT MOST
+assert_le() { [ "$2" -le "$3" ] || fail "$1 is $2, wanted at most $3"; }
+
+# assert_match WHAT GOT EXPRESSION - extended, anywhere in it
+assert_match() { printf '%s\n' "$2" | grep -Eq -e "$3" || fail "$1 is '$2', wanted a match of '$3'"; }
+
+# assert_close WHAT GOT WANTED PERCENT
+assert_close() {
+	[ $((($2 > $3 ? $2 - $3 : $3 - $2) * 100)) -le $(($3 * $4)) ] ||
+		fail "$1 is $2, wanted $3 within $4 %"
+}
+
+# assert_ok COMMAND... and assert_fails COMMAND...
+assert_ok() { "$@" || fail "exit $? of: $*"; }
+assert_fails() { ! "$@" || fail "succeeded, but must not: $*"; }
+
+# wait_for SECONDS COMMAND... - until it succeeds; its output is not shown
+wait_for() {
+	_seconds=$1 _end=$(($(date +%s%N) + $1 * 1000000000))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ "$(date +%s%N)" -lt "$_end" ] || fail "not within $_seconds s: $*"
+		sleep 0.1
+	done
+}
+
+# gone PID - a condition for wait_for; a zombie is gone
+gone() { ! grep -qs '^State:[[:space:]]*[^ZX]' "/proc/$1/status"; }
+
+# ----------------------------------------------------------------------- cgroups
+
+# cgroup_make NAME [FILE=VALUE]... - prints its directory
+cgroup_make() {
+	_cgroup=$CGROUPS/$1
+	shift
+	mkdir -p "$CGROUPS"
+	echo +memory +pids +cpu >/sys/fs/cgroup/cgroup.subtree_control
+	echo +memory +pids +cpu >"$CGROUPS/cgroup.subtree_control"
+	mkdir -p "$_cgroup"
+	for _setting; do
+		echo "${_setting#*=}" >"$_cgroup/${_setting%%=*}"
+	done
+	echo "$_cgroup"
+}
+
+# cgroup_run DIRECTORY COMMAND... - COMMAND begins its life in the cgroup
+cgroup_run() {
+	# shellcheck disable=SC2016 # $$ is the new shell's
+	sh -c 'echo $$ >"$1/cgroup.procs" && shift && exec "$@"' sh "$@"
+}
+
+# memory_stat DIRECTORY KEY - bytes
+memory_stat() { awk -v key="$2" '$1 == key { print $2 }' "$1/memory.stat"; }
+
+# -------------------------------------------------------------------- containers
+
+# container_make ID [--memory SIZE] [--annotation KEY=VALUE]... [--env NAME=VALUE]... -- COMMAND...
+#
+# An OCI bundle, printed. The container sees the guest's /usr and /etc read-only,
+# the programs in /programs, and ./ID/data as /data. A container with an annotation
+# of ours gets the OCI hook, as a runtime with our hooks.d file gives it.
+container_make() {
+	_id=$1 _memory=0 _annotations='{}' _env='[]' _hooks='{}'
+	shift
+	while [ "$1" != -- ]; do
+		case $1 in
+		--memory)
+			_memory=$(numfmt --from=iec "$2") ;;
+		--annotation)
+			_annotations=$(printf '%s' "$_annotations" |
+				jq -c --arg key "${2%%=*}" --arg value "${2#*=}" '.[$key] = $value')
+			case $2 in usm.*)
+				_hooks='{"createRuntime": [{"path": "/usr/lib/usm/usm-oci-hook"}]}' ;;
+			esac ;;
+		--env)
+			_env=$(printf '%s' "$_env" | jq -c --arg value "$2" '. + [$value]') ;;
+		*)
+			fail "container_make: what is $1?" ;;
+		esac
+		shift 2
+	done
+	shift
+
+	_bundle=$VMTEST_TMP/$_id
+	mkdir -p "$_bundle/data"
+	for _dir in dev etc programs proc run sys tmp usr var data; do
+		mkdir -p "$_bundle/rootfs/$_dir"
+	done
+	for _link in bin sbin lib lib32 lib64; do
+		ln -s "usr/$_link" "$_bundle/rootfs/$_link"
+	done
+	jq -n --arg id "$_id" --arg bundle "$_bundle" --arg programs "$PROGRAMS" \
+		--argjson memory "$_memory" --argjson annotations "$_annotations" \
+		--argjson env "$_env" --argjson hooks "$_hooks" '
+	def bind($from; $to; $mode): {destination: $to, type: "bind", source: $from,
+		options: ["rbind", $mode]};
+	["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_KILL", "CAP_SETGID", "CAP_SETUID",
+	 "CAP_NET_BIND_SERVICE"] as $capabilities |
+	{
+		ociVersion: "1.0.2",
+		process: {
+			args: $ARGS.positional,
+			env: (["PATH=/usr/sbin:/usr/bin:/sbin:/bin"] + $env),
+			cwd: "/data",
+			user: {uid: 0, gid: 0},
+			noNewPrivileges: true,
+			capabilities: {bounding: $capabilities, effective: $capabilities,
+				permitted: $capabilities}
+		},
+		root: {path: "rootfs"},
+		hostname: $id,
+		annotations: $annotations,
+		hooks: $hooks,
+		mounts: [
+			{destination: "/proc", type: "proc", source: "proc"},
+			{destination: "/dev", type: "tmpfs", source: "tmpfs",
+			 options: ["nosuid", "mode=755", "size=64k"]},
+			{destination: "/tmp", type: "tmpfs", source: "tmpfs", options: ["nosuid", "nodev"]},
+			bind("/usr"; "/usr"; "ro"), bind("/etc"; "/etc"; "ro"),
+			bind($programs; "/programs"; "ro"), bind("\($bundle)/data"; "/data"; "rw")
+		],
+		linux: {
+			cgroupsPath: "/vmtest/\($id)",
+			namespaces: [{type: "pid"}, {type: "mount"}, {type: "ipc"}, {type: "uts"}],
+			resources: (if $memory > 0 then {memory: {limit: $memory}} else {} end)
+		}
+	}' --args -- "$@" >"$_bundle/config.json"
+	echo "$_bundle"
+}
+
+# container_start BUNDLE - in the background, named as its directory; output in BUNDLE/log
+container_start() {
+	mkdir -p "$CGROUPS"
+	crun run --detach --bundle "$1" "$(basename "$1")" </dev/null >"$1/log" 2>&1 || {
+		cat "$1/log" >&2
+		return 1
+	}
+}
+
+# container_run BUNDLE - to its end, with its exit status
+container_run() {
+	mkdir -p "$CGROUPS"
+	crun run --bundle "$1" "$(basename "$1")" </dev/null
+}
+
+container_pid() { crun state "$1" | jq -r .pid; }
+container_cgroup() { echo "$CGROUPS/$1"; }
+container_delete() { crun delete --force "$1"; }
+
+# ----------------------------------------------------------------------- the daemon
+
+# usm_show CONTAINER FILTER - a number or word out of `usmctl show`, by a jq filter
+usm_show() { usmctl show --json "$1" | jq -er "$2"; }
+
+# usm_is CONTAINER FILTER VALUE - a condition for wait_for
+usm_is() { [ "$(usm_show "$1" "$2")" = "$3" ]; }
+
+# usm_ready - the module is there and the daemon answers
+usm_ready() { [ -c /dev/usm ] && usmctl status --json; }
+
+# ---------------------------------------------------------------------------- redis
+
+# redis_up PORT - a condition for wait_for
+redis_up() { [ "$(redis-cli -p "$1" ping)" = PONG ]; }
