@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Unit tests of the rooms that this code base shares and of the small programs:
+# Check under the sanitizers, the programs themselves behind a socket, and a
+# fuzzer for all text that others write.
+
+UNIT_PKGS	:= check libcjson libsystemd
+UNIT_COMMON	:= $(O)/san/src/common.a
+UNIT_ANNOTATION	:= $(O)/san/src/annotation.a $(UNIT_COMMON)
+
+$(eval $(call usm_room,tests/unit,-Isrc/common -Isrc/annotation -Isrc/hook,check libcjson))
+$(eval $(call usm_unit_test,test-annotation,$(O)/san/tests/unit/test_annotation.o $(UNIT_ANNOTATION),$(UNIT_PKGS)))
