@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "answer.h"
+
+#include <stdbool.h>
+
+static bool overlaps(const struct usm_run *runs, uint32_t n, uint32_t frame)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (frame >= runs[i].frame && frame - runs[i].frame < runs[i].count)
+			return true;
+	return false;
+}
+
+static struct usm_answer wrong(enum usm_answer_verdict verdict, uint32_t run, uint32_t frame)
+{
+	return (struct usm_answer){ .verdict = verdict, .run = run, .frame = frame };
+}
+
+static struct usm_answer run_check(const struct usm_frameset *idle, const struct usm_run *runs,
+				   uint32_t i)
+{
+	uint32_t frame = runs[i].frame, count = runs[i].count, good;
+
+	if (!count || count > USM_RUN_MAX)
+		return wrong(USM_ANSWER_BAD_COUNT, i, frame);
+	if (frame >= idle->frames || count > idle->frames - frame)
+		return wrong(USM_ANSWER_OUT_OF_RANGE, i, frame);
+
+	good = usm_frameset_length(idle, frame, count);
+	if (good == count)
+		return wrong(USM_ANSWER_FINE, i, frame);
+	frame += good;
+	return wrong(overlaps(runs, i, frame) ? USM_ANSWER_TWICE : USM_ANSWER_NOT_IDLE, i, frame);
+}
+
+struct usm_answer usm_answer_check(struct usm_frameset *idle, const struct usm_run *runs,
+				   uint32_t returned, uint32_t capacity, uint32_t wanted)
+{
+	struct usm_answer answer = {};
+	uint32_t total = 0, i;
+
+	if (returned > capacity)
+		return wrong(USM_ANSWER_TOO_MANY_RUNS, returned, 0);
+
+	/*
+	 * What an earlier run holds is taken out for the time of the check, so
+	 * that one lookup finds both the frame that is not idle and the repeated one.
+	 */
+	for (i = 0; i < returned; i++) {
+		answer = run_check(idle, runs, i);
+		if (answer.verdict)
+			break;
+		if (runs[i].count > wanted - total) {
+			answer = wrong(USM_ANSWER_TOO_MANY_FRAMES, i, 0);
+			break;
+		}
+		total += runs[i].count;
+		usm_frameset_remove(idle, runs[i].frame, runs[i].count);
+	}
+	while (i--)
+		usm_frameset_add(idle, runs[i].frame, runs[i].count);
+	return answer;
+}
+
+const char *usm_answer_words(enum usm_answer_verdict verdict)
+{
+	switch (verdict) {
+	case USM_ANSWER_FINE:
+		return "is fine";
+	case USM_ANSWER_TOO_MANY_RUNS:
+		return "are more runs than there was room for";
+	case USM_ANSWER_TOO_MANY_FRAMES:
+		return "makes more frames than were asked for";
+	case USM_ANSWER_BAD_COUNT:
+		return "starts a run of no frame or of more than 512";
+	case USM_ANSWER_OUT_OF_RANGE:
+		return "starts a run beyond the end of the frame table";
+	case USM_ANSWER_TWICE:
+		return "is in the answer twice";
+	case USM_ANSWER_NOT_IDLE:
+		return "is not free, or was supplied already";
+	}
+	return "is wrong";
+}

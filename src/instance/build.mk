@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# usm-instance. INSTANCE_CORE makes no system call: tests link it by itself, with
+# a model of the module.
+
+INSTANCE_PKGS	:= libsystemd libcjson libseccomp
+INSTANCE_INCLUDES := $(DEVICE_INCLUDES) -Isrc/common -Isrc/sdk
+INSTANCE_CORE	:= $(addprefix src/instance/,answer.c config.c engine.c events.c frameset.c \
+			growth.c host.c index.c journal.c lane.c parameters.c ration.c)
+INSTANCE_LOADER	:= $(addprefix src/instance/,policy.c rehearsal.c)
+INSTANCE_SHELL	:= $(addprefix src/instance/,link.c main.c sandbox.c serve.c)
+
+$(eval $(call usm_room,src/instance,$(INSTANCE_INCLUDES),$(INSTANCE_PKGS)))
+$(eval $(call usm_archive,src/instance,$(INSTANCE_CORE) $(INSTANCE_LOADER)))
+
+$(eval $(call usm_program,$(O)/usm-instance,\
+	$(patsubst %.c,$(O)/%.o,$(INSTANCE_SHELL)) $(O)/src/instance.a $(O)/src/device.a \
+	$(O)/src/common.a,$(INSTANCE_PKGS),-lm))
+
+PROGRAMS	+= $(O)/usm-instance
+INSTALL_FILES	+= $(O)/usm-instance:$(libexecdir)/usm-instance:755

@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "lane.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "events.h"
+#include "journal.h"
+
+void usm_lanes_done(struct usm_lane **lanes, const struct usm_mapping *mapping)
+{
+	for (uint32_t cpu = 0; cpu < mapping->rings; cpu++)
+		free((*lanes)[cpu].entries);
+	free(*lanes);
+	*lanes = NULL;
+}
+
+int usm_lanes_init(struct usm_lane **lanes, const struct usm_mapping *mapping)
+{
+	struct usm_lane *l = calloc(mapping->rings ?: 1, sizeof(*l));
+
+	if (!l)
+		return -ENOMEM;
+	for (uint32_t cpu = 0; cpu < mapping->rings; cpu++) {
+		l[cpu].entries = calloc(mapping->supply[cpu].entries, sizeof(uint64_t));
+		if (!l[cpu].entries) {
+			usm_lanes_done(&l, mapping);
+			return -ENOMEM;
+		}
+	}
+	*lanes = l;
+	return 0;
+}
+
+void usm_lanes_reset(struct usm_lane *lanes, const struct usm_mapping *mapping)
+{
+	for (uint32_t cpu = 0; cpu < mapping->rings; cpu++) {
+		lanes[cpu].put = lanes[cpu].reaped = 0;
+		lanes[cpu].held = 0;
+		lanes[cpu].answered = false;
+		lanes[cpu].used_at = 0;
+	}
+}
+
+static uint64_t *lane_slot(struct usm_engine *engine, uint32_t cpu, uint32_t at)
+{
+	return &engine->lanes[cpu].entries[at & (engine->setup.mapping->supply[cpu].entries - 1)];
+}
+
+/* Frames of a consumed entry that are free are so again, or were refused. */
+static void lane_reap(struct usm_engine *engine, uint32_t cpu)
+{
+	struct usm_lane *lane = &engine->lanes[cpu];
+	uint32_t queued = usm_supply_queued(engine->setup.mapping, cpu);
+
+	if (lane->put - lane->reaped > queued) {
+		lane->used_at = engine->runtime.now ?: 1;
+		lane->answered = false;
+	}
+
+	while (lane->put - lane->reaped > queued) {
+		uint64_t entry = *lane_slot(engine, cpu, lane->reaped++);
+		uint32_t frame = USM_SUPPLY_FRAME(entry), count = USM_SUPPLY_COUNT(entry);
+
+		lane->held -= count;
+		usm_index_withdraw(&engine->index, engine->setup.mapping, frame, count);
+		usm_events_announce(engine, frame, count, engine->setup.policy->freed);
+	}
+}
+
+void usm_lanes_reap(struct usm_engine *engine)
+{
+	for (uint32_t cpu = 0; cpu < engine->setup.mapping->rings; cpu++)
+		lane_reap(engine, cpu);
+}
+
+static uint16_t generation(const struct usm_engine *engine, uint32_t frame)
+{
+	struct usm_frame entry = usm_mapping_frame(engine->setup.mapping, frame);
+
+	return USM_FRAME_GENERATION(&entry);
+}
+
+static int zero_submit(struct usm_engine *engine, struct usm_command *commands, uint32_t n)
+{
+	struct usm_index *index = &engine->index;
+	int r;
+
+	if (!n)
+		return 0;
+	r = engine->setup.ops->submit(engine->setup.context, commands, n);
+	if (r < 0)
+		return r;
+
+	for (uint32_t i = 0; i < n; i++) {
+		usm_index_refresh(index, engine->setup.mapping, commands[i].frame,
+				  commands[i].count);
+		/* Refused, and why is not to be seen in the table: leave these to
+		 * the fault rather than try for ever. The scrub finds them again. */
+		if (commands[i].result <= 0)
+			usm_frameset_remove(&index->dirty, commands[i].frame, commands[i].count);
+	}
+	return 0;
+}
+
+int usm_lane_zero(struct usm_engine *engine, const struct usm_run *runs, uint32_t n)
+{
+	const struct usm_frameset *dirty = &engine->index.dirty;
+	struct usm_command commands[USM_ENGINE_RUNS];
+	uint32_t filled = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t frame = runs[i].frame, end = frame + runs[i].count;
+
+		while ((frame = usm_frameset_find(dirty, frame, 0)) < end) {
+			uint32_t length = usm_frameset_length(dirty, frame, end - frame);
+
+			if (filled == USM_ENGINE_RUNS) {
+				int r = zero_submit(engine, commands, filled);
+
+				if (r < 0)
+					return r;
+				filled = 0;
+			}
+			commands[filled++] = (struct usm_command){
+				.op = USM_CMD_ZERO,
+				.frame = frame,
+				.count = length,
+				.generation = generation(engine, frame),
+				.node = -1,
+			};
+			frame += length;
+		}
+	}
+	return zero_submit(engine, commands, filled);
+}
+
+/*
+ * Put a run into the ring in entries of `most` frames. The table is read again
+ * first: a caller that could not wait may have got a frame of it meanwhile.
+ */
+static uint32_t lane_put(struct usm_engine *engine, uint32_t cpu, const struct usm_run *run,
+			 uint32_t most)
+{
+	struct usm_index *index = &engine->index;
+	struct usm_lane *lane = &engine->lanes[cpu];
+	uint32_t frame = run->frame, end = frame + run->count, total = 0;
+
+	usm_index_refresh(index, engine->setup.mapping, frame, run->count);
+
+	while ((frame = usm_frameset_find(&index->idle, frame, 0)) < end) {
+		uint32_t length = usm_frameset_length(&index->idle, frame, end - frame);
+		uint64_t entry;
+
+		if (length > most)
+			length = most;
+		entry = USM_SUPPLY(frame, length, generation(engine, frame));
+		if (!usm_supply_put(engine->setup.mapping, cpu, entry))
+			break;
+		*lane_slot(engine, cpu, lane->put++) = entry;
+		lane->held += length;
+		lane->answered = true;
+		usm_index_offer(index, frame, length);
+		total += length;
+		frame += length;
+	}
+	return total;
+}
+
+static void complain(struct usm_engine *engine, struct usm_answer answer,
+		     const struct usm_supply_request *request, uint32_t returned)
+{
+	const char *name = engine->setup.policy->name;
+
+	/* Once: a policy that errs in one answer does so in thousands. */
+	if (engine->wrong++)
+		return;
+	engine->first_wrong = answer;
+	if (answer.verdict == USM_ANSWER_TOO_MANY_RUNS)
+		usm_journal_write(LOG_WARNING, USM_MSG_POLICY_WRONG,
+				  "policy %s gave a wrong answer for CPU %u, which was dropped, as "
+				  "further ones will be: %u %s", name, request->cpu, returned,
+				  usm_answer_words(answer.verdict));
+	else
+		usm_journal_write(LOG_WARNING, USM_MSG_POLICY_WRONG,
+				  "policy %s gave a wrong answer for CPU %u, which was dropped, as "
+				  "further ones will be: run %u, frame %u %s", name, request->cpu,
+				  answer.run, answer.frame, usm_answer_words(answer.verdict));
+}
+
+/*
+ * One answer of the policy into one ring. Returns 1 if something was put or the
+ * index has learned something, 0 if there is nothing (more) to be had.
+ */
+static int lane_ask(struct usm_engine *engine, uint32_t cpu, uint32_t frames, uint32_t most,
+		    bool urgent, uint32_t *put)
+{
+	struct usm_run runs[USM_ENGINE_RUNS];
+	struct usm_supply_request request = {
+		.size = sizeof(request),
+		.cpu = cpu,
+		.frames = frames,
+		.order = engine->setup.fault_order,
+		.urgent = urgent,
+	};
+	struct usm_answer answer;
+	uint32_t n;
+
+	*put = 0;
+	if (!engine->index.idle.count || !usm_supply_room(engine->setup.mapping, cpu))
+		return 0;
+
+	n = engine->setup.policy->supply(engine->state, &request, runs, USM_ENGINE_RUNS);
+	answer = usm_answer_check(&engine->index.idle, runs, n, USM_ENGINE_RUNS, frames);
+	if (answer.verdict) {
+		complain(engine, answer, &request, n);
+		return 0;
+	}
+	if (!urgent) {
+		int r = usm_lane_zero(engine, runs, n);
+
+		if (r < 0)
+			return r;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		*put += lane_put(engine, cpu, &runs[i], most);
+	return n > 0;
+}
+
+static struct usm_ration ration(const struct usm_engine *engine)
+{
+	uint32_t rings = engine->setup.mapping->rings, active = 0;
+
+	for (uint32_t cpu = 0; cpu < rings; cpu++) {
+		uint64_t used = engine->lanes[cpu].used_at;
+
+		active += used && engine->runtime.now - used < USM_RATION_ACTIVE_NS;
+	}
+	return usm_ration_plan(usm_index_free(&engine->index), rings, active,
+			       engine->setup.fault_order);
+}
+
+static uint32_t lane_ration(const struct usm_engine *engine, const struct usm_ration *ration,
+			    uint32_t cpu)
+{
+	uint64_t used = engine->lanes[cpu].used_at;
+
+	return used && engine->runtime.now - used < USM_RATION_ACTIVE_NS ?
+	       ration->active : ration->seed;
+}
+
+/* The call for more stands in the ring until the module looks again: answer it once. */
+static uint32_t lane_due(const struct usm_engine *engine, uint32_t cpu, uint32_t amount)
+{
+	const struct usm_mapping *mapping = engine->setup.mapping;
+	const struct usm_lane *lane = &engine->lanes[cpu];
+	bool wanted = usm_supply_wanted(mapping, cpu) && !lane->answered;
+
+	return usm_ration_due(lane->held, amount, usm_supply_queued(mapping, cpu),
+			      mapping->supply[cpu].entries, wanted);
+}
+
+/* An empty ring: all that it is due, zeroed or not; somebody may be waiting. */
+static int lane_rescue(struct usm_engine *engine, uint32_t cpu, uint32_t due, uint32_t most,
+		       uint32_t *total)
+{
+	for (int asks = 0; due && asks < USM_ENGINE_ASKS; asks++) {
+		uint32_t put;
+		int r = lane_ask(engine, cpu, due, most, true, &put);
+
+		if (r <= 0)
+			return r;
+		*total += put;
+		due -= put;
+	}
+	return 0;
+}
+
+/*
+ * A fault may have found every ring empty and gone to wait just before something
+ * was put, so each round ends with a call to look again.
+ */
+static int kick(struct usm_engine *engine)
+{
+	int r = engine->setup.ops->kick(engine->setup.context);
+
+	/* Not armed any more: the event that says so is on its way. */
+	return r == -EPERM ? 0 : r;
+}
+
+static int lanes_rescue(struct usm_engine *engine, const struct usm_ration *plan)
+{
+	const struct usm_mapping *mapping = engine->setup.mapping;
+	uint32_t total = 0;
+
+	for (uint32_t i = 0; i < mapping->rings; i++) {
+		uint32_t cpu = (engine->next_lane + i) % mapping->rings;
+		uint32_t amount = lane_ration(engine, plan, cpu);
+		int r;
+
+		if (usm_supply_queued(mapping, cpu))
+			continue;
+		r = lane_rescue(engine, cpu, lane_due(engine, cpu, amount),
+				usm_ration_entry(amount, mapping->supply[cpu].entries), &total);
+		if (r < 0)
+			return r;
+	}
+	return total ? kick(engine) : 0;
+}
+
+int usm_lanes_fill(struct usm_engine *engine)
+{
+	const struct usm_mapping *mapping = engine->setup.mapping;
+	struct usm_ration plan = ration(engine);
+	int r;
+
+	r = lanes_rescue(engine, &plan);
+	if (r < 0)
+		return r;
+
+	/* One portion: the first ring that takes one, next time the one after it. */
+	for (uint32_t i = 0; i < mapping->rings; i++) {
+		uint32_t cpu = (engine->next_lane + i) % mapping->rings;
+		uint32_t amount = lane_ration(engine, &plan, cpu);
+		uint32_t due = lane_due(engine, cpu, amount);
+		uint32_t put;
+
+		if (!due)
+			continue;
+		r = lane_ask(engine, cpu, due < USM_ENGINE_PORTION ? due : USM_ENGINE_PORTION,
+			     usm_ration_entry(amount, mapping->supply[cpu].entries), false, &put);
+		if (r < 0)
+			return r;
+		if (r > 0) {
+			engine->next_lane = (cpu + 1) % mapping->rings;
+			r = put ? kick(engine) : 0;
+			return r < 0 ? r : USM_ENGINE_MORE;
+		}
+	}
+	return USM_ENGINE_IDLE;
+}

@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "serve.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+
+#include "cleanup.h"
+#include "device.h"
+#include "journal.h"
+#include "link.h"
+
+#define TICK_USEC	1000000ull
+
+static int serve_submit(void *context, struct usm_command *commands, uint32_t count)
+{
+	return usm_device_submit(*(const int *)context, commands, count);
+}
+
+static int serve_kick(void *context)
+{
+	return usm_device_kick(*(const int *)context);
+}
+
+const struct usm_engine_ops usm_serve_ops = { .submit = serve_submit, .kick = serve_kick };
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static uint64_t now_usec(void)
+{
+	return now_ns() / 1000;
+}
+
+/* End the loop: r is 0 or negative with serve->err set. */
+static int finish(struct usm_serve *serve, int r)
+{
+	return sd_event_exit(serve->event, r);
+}
+
+/* A failed request on the domain: that it is gone is the ordinary end. */
+static int domain_failed(struct usm_serve *serve, int r)
+{
+	if (r == -ENODEV) {
+		usm_journal_write(LOG_INFO, NULL, "the domain is gone, as is its container");
+		return finish(serve, 0);
+	}
+	return finish(serve, usm_error_set(&serve->err, -r, "the domain fails: %s",
+					   usm_device_reason(r)));
+}
+
+/* --------------------------------------------------------------------- usmd */
+
+static void link_lost(struct usm_serve *serve)
+{
+	serve->on_link = sd_event_source_disable_unref(serve->on_link);
+	usm_close(&serve->link);
+}
+
+static void link_report(struct usm_serve *serve)
+{
+	cleanup_error struct usm_error err = {};
+
+	if (serve->link >= 0 && usm_link_say_armed(serve->link, serve->epoch, &err) < 0) {
+		usm_journal_write(LOG_NOTICE, NULL, "%s; connecting anew", usm_error_message(&err));
+		link_lost(serve);
+	}
+}
+
+static int on_link(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	struct usm_serve *serve = userdata;
+	cleanup_error struct usm_error err = {};
+	cleanup_close int extra = -1;
+	int r;
+
+	r = usm_link_receive(fd, serve->text, &extra, &err);
+	if (r == -EAGAIN || r == -EINTR)
+		return 0;
+	/* Nothing that usmd says after its first message changes how we serve; a
+	 * second descriptor of the domain is closed again. */
+	if (r > 0)
+		return 0;
+
+	usm_journal_write(LOG_NOTICE, USM_MSG_DAEMON_LOST,
+			  "usmd has gone away (%s); the container is served as before",
+			  r < 0 ? usm_error_message(&err) : "end of the connection");
+	link_lost(serve);
+	return 0;
+}
+
+static int link_watch(struct usm_serve *serve)
+{
+	return sd_event_add_io(serve->event, &serve->on_link, serve->link, EPOLLIN, on_link, serve);
+}
+
+static void link_retry(struct usm_serve *serve)
+{
+	/* That usmd is still away is no news. "armed" says that we have our descriptor. */
+	serve->link = usm_link_open(serve->socket, serve->domain, true, NULL);
+	if (serve->link < 0) {
+		serve->link = -1;
+		return;
+	}
+	if (link_watch(serve) < 0) {
+		link_lost(serve);
+		return;
+	}
+	usm_journal_write(LOG_INFO, NULL, "usmd is back");
+	if (serve->engine->armed)
+		link_report(serve);
+}
+
+/* -------------------------------------------------------------------- domain */
+
+static int arm(struct usm_serve *serve)
+{
+	int r = usm_device_arm(serve->domain_fd, &serve->epoch);
+
+	if (r < 0)
+		return r;
+	usm_engine_reset(serve->engine, now_ns());
+	usm_journal_write(LOG_INFO, USM_MSG_ARMED, "armed for the %" PRIu64 "%s time: policy %s "
+			  "serves the container", serve->epoch,
+			  serve->epoch == 1 ? "st" : serve->epoch == 2 ? "nd" :
+			  serve->epoch == 3 ? "rd" : "th", serve->engine->setup.policy->name);
+	link_report(serve);
+	return 0;
+}
+
+static int rearm_schedule(struct usm_serve *serve)
+{
+	uint32_t why = serve->engine->fallback;
+	uint64_t now = now_usec();
+	bool calm = !serve->fallback_at || now - serve->fallback_at > USM_SERVE_REARM_CALM_USEC;
+
+	serve->engine->fallback = 0;
+	if (why != USM_FALLBACK_DEADLINE) {
+		usm_journal_write(LOG_NOTICE, USM_MSG_FALLBACK, "the module serves the container by "
+				  "itself: %s", usm_device_state_name(why));
+		return 0;
+	}
+
+	if (calm)
+		serve->rearm_delay = 0;
+	else if (!serve->rearm_delay)
+		serve->rearm_delay = USM_SERVE_REARM_MIN_USEC;
+	else if (serve->rearm_delay < USM_SERVE_REARM_MAX_USEC)
+		serve->rearm_delay *= 2;
+	if (serve->rearm_delay > USM_SERVE_REARM_MAX_USEC)
+		serve->rearm_delay = USM_SERVE_REARM_MAX_USEC;
+	serve->fallback_at = now;
+
+	usm_journal_write(LOG_WARNING, USM_MSG_FALLBACK, "a deadline was missed: the module serves "
+			  "the container by itself, policy %s again in %" PRIu64 " ms",
+			  serve->engine->setup.policy->name, serve->rearm_delay / 1000);
+	sd_event_source_set_time(serve->on_rearm, now + serve->rearm_delay);
+	return sd_event_source_set_enabled(serve->on_rearm, SD_EVENT_ONESHOT);
+}
+
+static int work(struct usm_serve *serve)
+{
+	int r = usm_engine_turn(serve->engine, now_ns());
+
+	if (r < 0)
+		return domain_failed(serve, r);
+	if (serve->engine->fallback) {
+		int s = rearm_schedule(serve);
+
+		if (s < 0)
+			return s;
+	}
+	return sd_event_source_set_enabled(serve->on_more, r == USM_ENGINE_MORE ?
+					   SD_EVENT_ONESHOT : SD_EVENT_OFF);
+}
+
+static int on_domain(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	struct usm_serve *serve = userdata;
+	struct usm_stat stat;
+
+	if (revents & (EPOLLHUP | EPOLLERR)) {
+		int r = usm_device_stat(serve->domain_fd, &stat);
+
+		return domain_failed(serve, r < 0 ? r : -EBUSY);
+	}
+	return work(serve);
+}
+
+static int on_more(sd_event_source *source, void *userdata)
+{
+	return work(userdata);
+}
+
+static int on_rearm(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct usm_serve *serve = userdata;
+	int r = arm(serve);
+
+	return r < 0 ? domain_failed(serve, r) : work(serve);
+}
+
+/* --------------------------------------------------------------------- clock */
+
+static void status(const struct usm_serve *serve)
+{
+	const struct usm_engine *engine = serve->engine;
+
+	sd_notifyf(false, "STATUS=%s, epoch %" PRIu64 ": %u of %u frames free, %" PRIu64
+		   " wrong answers of the policy",
+		   engine->armed ? "Armed" : "Fallback", serve->epoch,
+		   usm_index_free(&engine->index), engine->index.present.count, engine->wrong);
+}
+
+/* The event that tells of a fallback may have been among those that were lost. */
+static int state_check(struct usm_serve *serve)
+{
+	struct usm_stat stat;
+	int r = usm_device_stat(serve->domain_fd, &stat);
+
+	if (!r && serve->engine->armed && stat.state != USM_FALLBACK_NONE) {
+		serve->engine->armed = false;
+		serve->engine->fallback = stat.state;
+	}
+	return r;
+}
+
+static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct usm_serve *serve = userdata;
+	int r;
+
+	if (serve->link < 0)
+		link_retry(serve);
+	if (serve->ticks++ % USM_SERVE_STATUS_TICKS == 0)
+		status(serve);
+
+	r = usm_engine_tick(serve->engine, now_ns());
+	if (!r)
+		r = state_check(serve);
+	if (r < 0)
+		return domain_failed(serve, r);
+	/* From now and not from then: after a stop there is nothing to catch up on. */
+	sd_event_source_set_time(source, now_usec() + TICK_USEC);
+	return work(serve);
+}
+
+static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+	struct usm_serve *serve = userdata;
+
+	sd_notify(false, "STOPPING=1\nSTATUS=Stopping.");
+	return finish(serve, 0);
+}
+
+/* ----------------------------------------------------------------- the frame */
+
+static int sources_add(struct usm_serve *serve)
+{
+	static const int stop[] = { SIGTERM, SIGINT };
+	sigset_t mask;
+	int r;
+
+	sigemptyset(&mask);
+	for (size_t i = 0; i < sizeof(stop) / sizeof(*stop); i++)
+		sigaddset(&mask, stop[i]);
+	sigprocmask(SIG_BLOCK, &mask, NULL);
+	for (size_t i = 0; i < sizeof(stop) / sizeof(*stop); i++) {
+		r = sd_event_add_signal(serve->event, NULL, stop[i], on_signal, serve);
+		if (r < 0)
+			return r;
+	}
+
+	r = sd_event_add_io(serve->event, &serve->on_domain, serve->domain_fd, EPOLLIN, on_domain,
+			    serve);
+	if (r < 0)
+		return r;
+	/* Its events come before everything else, what is left of a turn comes last. */
+	sd_event_source_set_priority(serve->on_domain, SD_EVENT_PRIORITY_IMPORTANT);
+
+	r = sd_event_add_defer(serve->event, &serve->on_more, on_more, serve);
+	if (r < 0)
+		return r;
+	sd_event_source_set_priority(serve->on_more, SD_EVENT_PRIORITY_IDLE);
+
+	r = sd_event_add_time(serve->event, &serve->on_tick, CLOCK_MONOTONIC,
+			      now_usec() + TICK_USEC, TICK_USEC / 10, on_tick, serve);
+	if (r < 0)
+		return r;
+	sd_event_source_set_enabled(serve->on_tick, SD_EVENT_ON);
+
+	r = sd_event_add_time(serve->event, &serve->on_rearm, CLOCK_MONOTONIC, UINT64_MAX, 1000,
+			      on_rearm, serve);
+	if (r < 0)
+		return r;
+	sd_event_source_set_enabled(serve->on_rearm, SD_EVENT_OFF);
+	return link_watch(serve);
+}
+
+int usm_serve_open(struct usm_serve *serve, struct usm_error *err)
+{
+	int r;
+
+	serve->text = malloc(USM_LINK_MESSAGE_MAX + 1);
+	if (!serve->text)
+		return usm_error_oom(err);
+	r = sd_event_new(&serve->event);
+	if (r >= 0)
+		r = sources_add(serve);
+	/* Sent from this loop and from nowhere else: a policy that hangs stops it. */
+	if (r >= 0)
+		r = sd_event_set_watchdog(serve->event, true);
+	if (r < 0)
+		return usm_error_errno(err, -r, "cannot set up the event loop");
+	return 0;
+}
+
+void usm_serve_close(struct usm_serve *serve)
+{
+	sd_event_source_disable_unref(serve->on_domain);
+	sd_event_source_disable_unref(serve->on_link);
+	sd_event_source_disable_unref(serve->on_tick);
+	sd_event_source_disable_unref(serve->on_more);
+	sd_event_source_disable_unref(serve->on_rearm);
+	sd_event_unref(serve->event);
+	usm_close(&serve->link);
+	free(serve->text);
+	usm_error_clear(&serve->err);
+}
+
+int usm_serve_run(struct usm_serve *serve, struct usm_error *err)
+{
+	int r = arm(serve);
+
+	if (r < 0)
+		return usm_error_set(err, -r, "cannot arm the domain: %s", usm_device_reason(r));
+
+	/* Ready means that a fault finds something: fill the rings first. */
+	r = usm_engine_turn(serve->engine, now_ns());
+	if (r < 0)
+		return usm_error_set(err, -r, "the domain fails: %s", usm_device_reason(r));
+	sd_notify(false, "READY=1");
+
+	r = sd_event_loop(serve->event);
+	if (usm_error_is_set(&serve->err)) {
+		usm_error_move(err, &serve->err);
+		return r;
+	}
+	if (r < 0)
+		return usm_error_errno(err, -r, "the event loop fails");
+
+	/* Told apart from a crash by whoever looks at the domain. */
+	usm_device_disarm(serve->domain_fd);
+	return 0;
+}
