@@ -200,11 +200,21 @@ module:				## build usm.ko for KVER (default: the running kernel)
 	$(Q)cp -aT dkms $(O)/dkms/$(KVER)
 	$(Q)$(MAKE) -C $(O)/dkms/$(KVER) KVER=$(KVER)
 
-install: all			## install below DESTDIR; touches nothing of the running system
-	$(Q)set -e; for entry in $(INSTALL_FILES); do \
+# $(call install_entries,FILE:TARGET:MODE...)
+define install_entries
+	$(Q)set -e; for entry in $(1); do \
 		mode=$${entry##*:}; entry=$${entry%:*}; \
 		install -D -m "$$mode" "$${entry%%:*}" "$(DESTDIR)$${entry#*:}"; \
 	done
+endef
+
+.PHONY: install-sdk
+install: all			## install below DESTDIR; touches nothing of the running system
+	$(call install_entries,$(INSTALL_FILES))
+
+# What one writes a policy with; needs nothing built.
+install-sdk:
+	$(call install_entries,$(foreach e,$(INSTALL_FILES),$(if $(findstring :$(includedir)/,$(e)),$(e))))
 
 # Packages are built from a copy, below $(O) and so out of the tree.
 .PHONY: deb rpm
@@ -238,6 +248,10 @@ check-run:
 
 check-unit: $(UNIT_TESTS)	## run the unit tests, under the sanitizers
 	$(Q)tests/run-unit $(CHECK_DIR)/unit.result $(UNIT_TESTS)
+
+lint: deb man			## read sources, manual pages and packages with a critical eye
+	$(Q)packaging/bootstrap/bootstrap lint
+	$(Q)tests/lint/run $(O)/man $(DEB_DIR)/usm_$(VERSION)_$(DEB_ARCH).changes $(SOURCES)
 
 clean:				## remove everything that was built, caches too
 	$(Q)rm -rf $(O)

@@ -1,5 +1,5 @@
-# shellcheck shell=sh
 # SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=sh
 #
 # What the cases share. A case begins with `. "${VMTEST:?}/lib.sh"` and ends with
 # `pass`; without that it has failed, whatever its exit status. It runs as root
