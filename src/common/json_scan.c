@@ -178,7 +178,7 @@ int usm_json_scan_next(struct usm_json_scan *scan)
 	char c;
 	int r;
 
-	/* Entered only now, so that the path of `{` itself was that of the value. */
+	/* Only now, so that the path at `{` or a comma was that of the value there. */
 	if (scan->opens) {
 		bool object = scan->text[scan->token] == '{';
 
@@ -188,6 +188,13 @@ int usm_json_scan_next(struct usm_json_scan *scan)
 		};
 		scan->opens = false;
 	}
+	level = innermost(scan);
+	if (scan->separates && level) {
+		level->index++;
+		level->expects_key = level->object;
+		level->has_key = false;
+	}
+	scan->separates = false;
 
 	while (scan->next < scan->length && is_space(scan->text[scan->next]))
 		scan->next++;
@@ -195,7 +202,6 @@ int usm_json_scan_next(struct usm_json_scan *scan)
 	if (scan->token == scan->length)
 		return USM_JSON_END;
 
-	level = innermost(scan);
 	c = scan->text[scan->next];
 	if (!scan->depth && scan->complete && c)
 		return fault(scan, scan->token, "goes on after its end");
@@ -213,11 +219,7 @@ int usm_json_scan_next(struct usm_json_scan *scan)
 	case ']':
 		return close_level(scan, c == '}');
 	case ',':
-		if (level) {
-			level->index++;
-			level->expects_key = level->object;
-			level->has_key = false;
-		}
+		scan->separates = true;
 		return USM_JSON_OTHER;
 	case ':':
 		return USM_JSON_OTHER;

@@ -27,7 +27,8 @@ struct usm_json_scan {
 	size_t next;		/* offset behind it */
 	unsigned int depth;
 	bool complete;		/* at depth 0: the one value has been seen */
-	bool opens;		/* the current token opens a level */
+	bool opens;		/* the current token opens a level ... */
+	bool separates;		/* ... or is a comma: both take effect behind it */
 	struct usm_error *err;
 	struct usm_json_level level[USM_JSON_MAX_DEPTH];
 };

@@ -26,7 +26,7 @@ struct usm_state {
 	cJSON *annotations;	/* those of ours; NULL: the text had none at all */
 };
 
-/* -EBADMSG, -EMSGSIZE, -ENOMEM. */
+/* -EBADMSG, -EMSGSIZE, -ENOMEM; -ENOENT: it has no id. */
 int usm_state_parse(struct usm_state *state, const char *text, size_t length,
 		    struct usm_error *err);
 

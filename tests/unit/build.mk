@@ -9,3 +9,7 @@ UNIT_ANNOTATION	:= $(O)/san/src/annotation.a $(UNIT_COMMON)
 
 $(eval $(call usm_room,tests/unit,-Isrc/common -Isrc/annotation -Isrc/hook,check libcjson))
 $(eval $(call usm_unit_test,test-annotation,$(O)/san/tests/unit/test_annotation.o $(UNIT_ANNOTATION),$(UNIT_PKGS)))
+$(eval $(call usm_unit_test,test-common,$(O)/san/tests/unit/test_common.o $(UNIT_COMMON),$(UNIT_PKGS)))
+$(eval $(call usm_unit_test,test-control,$(O)/san/tests/unit/test_control.o $(UNIT_COMMON),$(UNIT_PKGS)))
+$(eval $(call usm_unit_test,test-hook,$(O)/san/tests/unit/test_hook.o \
+	$(O)/san/src/hook/state.o $(O)/san/src/hook/input.o $(UNIT_COMMON),$(UNIT_PKGS)))
