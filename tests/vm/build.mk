@@ -29,3 +29,5 @@ check-harness: vm-image		## show that the VM harness fails what must fail
 
 vm-shell: vm-image $$(VM_PROGRAMS)	## give a root prompt in a booted guest; KERNEL=6.1 selects
 	$(Q)tests/vm/run --shell --dir $(VM_DIR) $(VM_CASE) $(VM_EXIT) $(sort $(VM_PROGRAMS))
+
+include tests/vm/programs/build.mk

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Programs that VM cases run: they know nothing of USM and pass on stock memory.
+
+PROG_DIR	:= tests/vm/programs
+PROG_OUT	:= $(O)/$(PROG_DIR)
+# Offsets of /proc/PID/mem and of pagemap do not fit into 32 bits.
+PROG_FLAGS	:= -D_FILE_OFFSET_BITS=64
+
+# ------------------------------------------------------------------------ stress
+
+STRESS_SOURCES	:= $(wildcard $(PROG_DIR)/stress/*.c)
+STRESS_OBJECTS	:= $(patsubst %.c,$(O)/%.o,$(STRESS_SOURCES))
+STRESS_OBJECTS32 := $(patsubst $(PROG_DIR)/%.c,$(PROG_OUT)/m32/%.o,$(STRESS_SOURCES))
+
+$(eval $(call usm_room,$(PROG_DIR)/stress,,,$(PROG_FLAGS)))
+$(eval $(call usm_program,$(PROG_OUT)/stress.dynamic,$(STRESS_OBJECTS),,-pthread))
+
+# A static program maps its thread and TLS areas itself, before any loader could.
+$(PROG_OUT)/stress.static: $(STRESS_OBJECTS)
+	@$(say) LD $@
+	$(Q)$(CC) $(CFLAGS_COMMON) $(CFLAGS) $(LDFLAGS) -static -no-pie -o $@ $^ -pthread
+
+$(PROG_OUT)/m32/%.o: $(PROG_DIR)/%.c
+	@$(say) CC $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -m32 $(CFLAGS_COMMON) $(PROG_FLAGS) -MMD -MP -c -o $@ $<
+
+# Static, since guests have no 32-bit libraries.
+$(PROG_OUT)/stress.32: $(STRESS_OBJECTS32)
+	@$(say) LD $@
+	$(Q)$(CC) -m32 -static -o $@ $^ -pthread
+
+STRESS_PROGRAMS := $(addprefix $(PROG_OUT)/stress.,dynamic static 32)
+
+VM_PROGRAMS += $(STRESS_PROGRAMS)
