@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The only place that knows that kernels differ. Each name below behaves the
+ * same on every kernel; compat/Makefile finds which branch applies.
+ */
+#ifndef USM_COMPAT_H
+#define USM_COMPAT_H
+
+#include <linux/list_lru.h>
+#include <linux/memcontrol.h>
+#include <linux/mm.h>
+#include <linux/mmu_notifier.h>
+#include <linux/pgtable.h>
+#include <linux/sched/mm.h>
+#include <linux/shrinker.h>
+
+/* Add to the count of file pages of an mm; any context. */
+static inline void usm_rss_add(struct mm_struct *mm, long pages)
+{
+#ifdef USM_HAVE_RSS_PERCPU
+	percpu_counter_add(&mm->rss_stat[MM_FILEPAGES], pages);
+#else
+	atomic_long_add(pages, &mm->rss_stat.count[MM_FILEPAGES]);
+#endif
+}
+
+/* Account pages of the page's node and memory cgroup as mapped. Not preemptible. */
+static inline void usm_mapped_stat_add(struct page *page, int pages)
+{
+	__lruvec_stat_mod_folio(page_folio(page), NR_FILE_MAPPED, pages);
+}
+
+/* Unmap a range inside one VMA, flush, and tell the notifiers. */
+static inline void usm_zap_range(struct vm_area_struct *vma, unsigned long addr,
+				 unsigned long size)
+{
+#ifndef USM_HAVE_ZAP_ALL
+	zap_page_range_single(vma, addr, size, NULL);
+#else
+	zap_page_range(vma, addr, size);
+#endif
+}
+
+static inline pte_t usm_pte_mkwrite(pte_t pte)
+{
+#ifdef USM_HAVE_PTE_NOVMA
+	return pte_mkwrite_novma(pte);
+#else
+	return pte_mkwrite(pte);
+#endif
+}
+
+/* Before changing a VMA under the mmap lock held for writing. */
+static inline void usm_vma_start_write(struct vm_area_struct *vma)
+{
+#ifdef USM_HAVE_VMA_LOCK
+	vma_start_write(vma);
+#endif
+}
+
+/* Drop whichever lock the fault holds; the VMA may be gone afterwards. */
+static inline void usm_fault_unlock(struct vm_fault *vmf)
+{
+#ifdef USM_HAVE_VMA_LOCK
+	release_fault_lock(vmf);
+#else
+	mmap_read_unlock(vmf->vma->vm_mm);
+#endif
+}
+
+/* In ->mmap, where the VMA is not visible yet. */
+static inline void usm_vma_flags_change(struct vm_area_struct *vma,
+					vm_flags_t set, vm_flags_t clear)
+{
+#ifdef USM_HAVE_VM_FLAGS_SET
+	vm_flags_mod(vma, set, clear);
+#else
+	vma->vm_flags = (vma->vm_flags | set) & ~clear;
+#endif
+}
+
+/* Where memory without a file would go. */
+static inline unsigned long usm_get_unmapped_area(unsigned long addr, unsigned long len,
+						  unsigned long pgoff, unsigned long flags)
+{
+#ifdef USM_HAVE_MM_UNMAPPED_AREA
+	return mm_get_unmapped_area(current->mm, NULL, addr, len, pgoff, flags);
+#else
+	return current->mm->get_unmapped_area(NULL, addr, len, pgoff, flags);
+#endif
+}
+
+/* item lies in a slab object that is charged to the memory cgroup meant. */
+static inline bool usm_lru_add(struct list_lru *lru, struct list_head *item)
+{
+#ifdef USM_HAVE_LRU_OBJ
+	return list_lru_add_obj(lru, item);
+#else
+	return list_lru_add(lru, item);
+#endif
+}
+
+static inline bool usm_lru_del(struct list_lru *lru, struct list_head *item)
+{
+#ifdef USM_HAVE_LRU_OBJ
+	return list_lru_del_obj(lru, item);
+#else
+	return list_lru_del(lru, item);
+#endif
+}
+
+#endif /* USM_COMPAT_H */

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Copy-on-write: ->page_mkwrite of VMAs whose pages fork() may have shared. It is
+ * called with the mmap lock or a VMA lock held and cannot retry, so it never
+ * waits for a policy.
+ */
+#include <linux/highmem.h>
+#include <linux/wait_bit.h>
+
+#include "compat/compat.h"
+#include "event.h"
+#include "fault.h"
+#include "pte.h"
+#include "space.h"
+
+void usm_cow_wait(u32 *slot)
+{
+	wait_var_event(slot, !(READ_ONCE(*slot) & USM_SLOT_BUSY));
+}
+
+void usm_cow_wake(u32 *slot)
+{
+	/* Pairs with the barrier of prepare_to_wait_event(). */
+	smp_mb();
+	wake_up_var(slot);
+}
+
+static bool usm_cow_still(struct usm_space *space, u32 *slot, pte_t *pte, struct page *page)
+{
+	u32 value = *slot;
+
+	return (value & USM_SLOT_SET) && !(value & USM_SLOT_BUSY) &&
+	       pte_present(*pte) && pte_page(*pte) == page &&
+	       usm_frame_page(space->domain, value & USM_SLOT_FRAME) == page;
+}
+
+/*
+ * The page is ours alone: let it be written. No flush: a stale read-only entry
+ * only faults once more. Only fork() makes it shared again, and that needs locks
+ * which exclude us.
+ */
+static void usm_cow_reuse(struct usm_space *space, struct page *page, unsigned long at,
+			  pte_t *pte, u32 frame)
+{
+	set_pte_at(space->mm, at << PAGE_SHIFT, pte,
+		   usm_pte_mkwrite(pte_mkdirty(pte_mkyoung(*pte))));
+	page->index = usm_space_index(space, at);
+	usm_frame_set_mapped(space->domain, frame, space->id, at);
+	usm_count_add(space->domain, USM_N_COW_REUSED, 1);
+}
+
+/* The slot is busy, so nobody else touches it or its entry. */
+static void usm_cow_replace(struct vm_area_struct *vma, struct usm_space *space,
+			    struct usm_bucket *bucket, unsigned long at, u32 frame)
+{
+	struct usm_domain *domain = space->domain;
+	u32 *slot = usm_bucket_slot(bucket, at);
+	struct page *page = usm_frame_page(domain, frame);
+	unsigned int first = 0;
+	struct usm_table table;
+	struct usm_drop drop;
+
+	page->mapping = space->family->file->f_mapping;
+	page->index = usm_space_index(space, at);
+	atomic_long_inc(usm_page_word(page));
+	usm_frame_set_mapped(domain, frame, space->id, at);
+
+	usm_drop_init(&drop, space);
+	/* The table was there a moment ago and our VMA keeps it. */
+	while (!usm_table_lock_alloc(space->mm, at << PAGE_SHIFT, &table))
+		cond_resched();
+	usm_slot_drop(bucket, at, &drop);
+	usm_slot_fill(space, bucket, at, frame);
+	usm_pte_map(vma, at << PAGE_SHIFT, usm_table_pte(&table, at << PAGE_SHIFT), page,
+		    USM_MAP_OWN, &first);
+	if (first)
+		usm_mapped_stat_add(page, first);
+	usm_table_unlock(&table);
+	usm_rss_add(space->mm, 1);
+	usm_count_add(domain, USM_N_MAPPED, 1);
+	usm_count_add(domain, USM_N_COW_COPIED, 1);
+	usm_event_post(domain, USM_EV_COW, space->id, at, frame, 1, 0);
+	usm_drop_finish(&drop);
+	usm_cow_wake(slot);
+}
+
+vm_fault_t usm_cow_mkwrite(struct vm_fault *vmf)
+{
+	struct usm_space *space = usm_vma_space(vmf->vma);
+	unsigned long at = vmf->address >> PAGE_SHIFT;
+	struct usm_bucket *bucket = usm_space_bucket(space, at);
+	struct page *page = vmf->page;
+	struct usm_table table;
+	u32 *slot, frame;
+	bool shared;
+
+	if (!bucket || !usm_table_lock(space->mm, vmf->address, &table))
+		return VM_FAULT_NOPAGE;
+	slot = usm_bucket_slot(bucket, at);
+	if (!usm_cow_still(space, slot, usm_table_pte(&table, vmf->address), page)) {
+		usm_table_unlock(&table);
+		return VM_FAULT_NOPAGE;
+	}
+	shared = usm_page_refs(page) > 1;
+	if (!shared)
+		usm_cow_reuse(space, page, at, usm_table_pte(&table, vmf->address),
+			      *slot & USM_SLOT_FRAME);
+	usm_table_unlock(&table);
+	if (!shared)
+		return VM_FAULT_NOPAGE;
+
+	if (!usm_frame_get_now(space->domain, &frame))
+		return VM_FAULT_OOM;
+	/* Read-only in every mm that maps it, and we hold a reference. */
+	copy_highpage(usm_frame_page(space->domain, frame), page);
+
+	if (!usm_table_lock(space->mm, vmf->address, &table))
+		goto raced;
+	if (!usm_cow_still(space, slot, usm_table_pte(&table, vmf->address), page)) {
+		usm_table_unlock(&table);
+		goto raced;
+	}
+	WRITE_ONCE(*slot, *slot | USM_SLOT_BUSY);
+	usm_table_unlock(&table);
+	/* The only flush that a module can have, and it tells the notifiers. */
+	usm_zap_range(vmf->vma, vmf->address & PAGE_MASK, PAGE_SIZE);
+	usm_cow_replace(vmf->vma, space, bucket, at, frame);
+	return VM_FAULT_NOPAGE;
+raced:
+	usm_frame_set_free(space->domain, frame);
+	usm_event_post(space->domain, USM_EV_FREED, 0, 0, frame, 1, 0);
+	return VM_FAULT_NOPAGE;
+}

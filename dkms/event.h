@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef USM_EVENT_H
+#define USM_EVENT_H
+
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+#include <uapi/linux/usm.h>
+
+struct usm_domain;
+
+struct usm_events {
+	spinlock_t lock;		/* head; the ring's contents */
+	struct usm_ring *ring;		/* shared: written by both sides */
+	u32 head;			/* ours; ring->head is a copy */
+	wait_queue_head_t poll;
+};
+
+int usm_events_init(struct usm_events *events);
+void usm_events_uninit(struct usm_events *events);
+void usm_events_reset(struct usm_events *events);
+bool usm_events_pending(struct usm_events *events);
+size_t usm_events_size(void);
+
+/* Process context; takes a spinlock. Dropped where nobody is armed to read it. */
+void usm_event_post(struct usm_domain *domain, enum usm_event_type type, u32 space,
+		    u64 page, u32 frame, u32 count, u64 arg);
+
+#endif /* USM_EVENT_H */

@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/freezer.h>
+#include <linux/mman.h>
+#include <linux/module.h>
+#include <linux/sched/signal.h>
+
+#include "compat/compat.h"
+#include "adopt.h"
+#include "fault.h"
+#include "grow.h"
+#include "limbo.h"
+#include "oom.h"
+#include "pte.h"
+#include "space.h"
+#include "supply.h"
+
+/* Runs that one fault's frames may come in; fewer frames are mapped otherwise. */
+#define USM_FAULT_RUNS	8
+
+struct usm_fault {
+	struct usm_space *space;
+	struct usm_domain *domain;
+	struct usm_bucket *bucket;
+	struct usm_window window;
+	unsigned long page;		/* that faulted */
+	unsigned int nr_runs;
+	struct usm_run runs[USM_FAULT_RUNS];
+};
+
+struct usm_space *usm_vma_space(struct vm_area_struct *vma)
+{
+	return vma->vm_private_data;
+}
+
+bool usm_frame_get_now(struct usm_domain *domain, u32 *frame)
+{
+	struct usm_run run;
+
+	if (usm_domain_armed(domain) && usm_supply_take(domain, 1, &run, 1)) {
+		*frame = run.frame;
+	} else if (usm_frame_pick(domain, frame)) {
+		usm_count_add(domain, usm_domain_armed(domain) ? USM_N_PICKED_PAGES :
+			      USM_N_FALLBACK_PAGES, 1);
+	} else {
+		if (usm_grow_one(domain, frame))
+			return false;
+		usm_count_add(domain, USM_N_FALLBACK_PAGES, 1);
+	}
+	usm_frame_set_dirty(domain, *frame);
+	return true;
+}
+
+/* ----------------------------------------------------------------- no frames */
+
+/*
+ * Nothing is supplied. Unlock, wait until the instance has supplied, the domain
+ * has fallen back or hit a limit, or the deadline has passed; then the fault is
+ * tried again. The VMA may be gone when this returns.
+ */
+static vm_fault_t usm_fault_wait(struct vm_fault *vmf, struct usm_domain *domain, int kicks)
+{
+	long left = msecs_to_jiffies(READ_ONCE(domain->deadline_ms));
+
+	usm_count_add(domain, USM_N_WAITS, 1);
+	usm_domain_get(domain);
+	usm_fault_unlock(vmf);
+	left = ___wait_event(domain->waiters, ___wait_cond_timeout(
+				atomic_read(&domain->kicks) != kicks),
+			     (TASK_KILLABLE | TASK_FREEZABLE), 0, left,
+			     __ret = schedule_timeout(__ret));
+	if (!left && !atomic64_read(&domain->grow_wanted)) {
+		usm_count_add(domain, USM_N_DEADLINES, 1);
+		usm_domain_disarm(domain, NULL, USM_FALLBACK_DEADLINE);
+	}
+	usm_domain_put(domain);
+	return VM_FAULT_RETRY;
+}
+
+/* Frames of exited processes are on their way: wait for them, unlocked. */
+static vm_fault_t usm_fault_wait_freed(struct vm_fault *vmf, struct usm_domain *domain,
+				       int kicks)
+{
+	usm_domain_get(domain);
+	usm_fault_unlock(vmf);
+	___wait_event(domain->waiters, ___wait_cond_timeout(
+			atomic_read(&domain->kicks) != kicks),
+		      (TASK_KILLABLE | TASK_FREEZABLE), 0, (long)HZ / 10,
+		      __ret = schedule_timeout(__ret));
+	usm_domain_put(domain);
+	return VM_FAULT_RETRY;
+}
+
+static bool usm_fault_may_wait(struct vm_fault *vmf)
+{
+	return (vmf->flags & FAULT_FLAG_ALLOW_RETRY) &&
+	       !(vmf->flags & FAULT_FLAG_RETRY_NOWAIT) && !(current->flags & PF_KTHREAD);
+}
+
+/* The domain has nothing and cannot grow: 0 with a frame, or what to return. */
+static vm_fault_t usm_fault_scarce(struct vm_fault *vmf, struct usm_fault *fault, int kicks)
+{
+	struct usm_domain *domain = fault->domain;
+	u32 frame;
+	int err;
+
+	if (usm_limbo_flush(domain) && usm_frame_pick(domain, &frame)) {
+		err = 0;
+		usm_frames_zero(domain, frame, 1);
+	} else {
+		err = usm_grow_one(domain, &frame);
+	}
+	if (!err) {
+		usm_count_add(domain, USM_N_FALLBACK_PAGES, 1);
+		fault->runs[0] = (struct usm_run){ frame, 1 };
+		fault->nr_runs = 1;
+		return 0;
+	}
+	if (err == -ENOSPC && vmf->vma->vm_mm == current->mm) {
+		if (!usm_oom_kill(domain, fault->space))
+			return VM_FAULT_OOM;
+		if (usm_fault_may_wait(vmf) && !fatal_signal_pending(current))
+			return usm_fault_wait_freed(vmf, domain, kicks);
+	}
+	return VM_FAULT_OOM;
+}
+
+/* Pages of the window without a frame, as a hint: at least the faulting one. */
+static unsigned int usm_fault_want(const struct usm_fault *fault)
+{
+	unsigned int want = 0;
+	unsigned long page;
+
+	for (page = fault->window.first; page < fault->window.end; page++)
+		want += !(READ_ONCE(*usm_bucket_slot(fault->bucket, page)) & USM_SLOT_SET);
+	return want ?: 1;
+}
+
+/* Claim frames for the window. 0: at least one; or what the fault returns. */
+static vm_fault_t usm_fault_claim(struct vm_fault *vmf, struct usm_fault *fault)
+{
+	struct usm_domain *domain = fault->domain;
+	int kicks = atomic_read(&domain->kicks);
+	u32 frame;
+
+	if (usm_domain_armed(domain)) {
+		fault->nr_runs = usm_supply_take(domain, usm_fault_want(fault), fault->runs,
+						 USM_FAULT_RUNS);
+		if (fault->nr_runs)
+			return 0;
+		/* Armed, frames or hope of frames, and leave to wait: the instance decides. */
+		if (usm_fault_may_wait(vmf) &&
+		    (!READ_ONCE(domain->limited) || usm_count_sum(domain, USM_N_FREE) > 0))
+			return usm_fault_wait(vmf, domain, kicks);
+	}
+	if (usm_frame_pick(domain, &frame)) {
+		usm_count_add(domain, usm_domain_armed(domain) ? USM_N_PICKED_PAGES :
+			      USM_N_FALLBACK_PAGES, 1);
+		fault->runs[0] = (struct usm_run){ frame, 1 };
+		fault->nr_runs = 1;
+		return 0;
+	}
+	if (!usm_domain_armed(domain) && !READ_ONCE(domain->limited) &&
+	    atomic64_read(&domain->grow_wanted) <= 0)
+		usm_grow_ask(domain, USM_BLOCK_FRAMES, NUMA_NO_NODE);
+	return usm_fault_scarce(vmf, fault, kicks);
+}
+
+/* -------------------------------------------------------------------- mapping */
+
+static unsigned int usm_fault_claimed(const struct usm_fault *fault)
+{
+	unsigned int i, frames = 0;
+
+	for (i = 0; i < fault->nr_runs; i++)
+		frames += fault->runs[i].count;
+	return frames;
+}
+
+static u32 usm_fault_next_frame(struct usm_fault *fault)
+{
+	struct usm_run *run = fault->runs;
+
+	while (!run->count)
+		run++;
+	run->count--;
+	return run->frame++;
+}
+
+/* What was claimed and not needed: the instance hears of it as freed. */
+static void usm_fault_unclaim(struct usm_fault *fault)
+{
+	unsigned int i;
+
+	for (i = 0; i < fault->nr_runs; i++) {
+		struct usm_run *run = fault->runs + i;
+
+		if (!run->count)
+			continue;
+		usm_frames_unclaim(fault->domain, run->frame, run->count);
+		usm_event_post(fault->domain, USM_EV_FREED, 0, 0, run->frame, run->count, 0);
+	}
+}
+
+/* Mapped pages of one node, for one update of its statistics. */
+struct usm_mapped {
+	struct page *page;
+	unsigned int nr;
+};
+
+static void usm_mapped_flush(struct usm_mapped *mapped)
+{
+	if (mapped->nr)
+		usm_mapped_stat_add(mapped->page, mapped->nr);
+	mapped->nr = 0;
+}
+
+static void usm_fault_map_one(struct vm_fault *vmf, struct usm_fault *fault,
+			      unsigned long at, pte_t *pte, struct usm_mapped *mapped)
+{
+	struct usm_space *space = fault->space;
+	u32 frame = usm_fault_next_frame(fault);
+	struct page *page = usm_frame_page(fault->domain, frame);
+
+	usm_frame_set_dirty(fault->domain, frame);
+	page->mapping = space->family->file->f_mapping;
+	page->index = usm_space_index(space, at);
+	atomic_long_inc(usm_page_word(page));
+	usm_slot_fill(space, fault->bucket, at, frame);
+	usm_frame_set_mapped(fault->domain, frame, space->id, at);
+	if (mapped->nr && page_to_nid(page) != page_to_nid(mapped->page))
+		usm_mapped_flush(mapped);
+	mapped->page = page;
+	usm_pte_map(vmf->vma, at << PAGE_SHIFT, pte, page, USM_MAP_OWN, &mapped->nr);
+}
+
+/*
+ * Map claimed frames into the empty entries of the window, the faulting one
+ * first. Returns how many; *busy: the faulting page is being copied.
+ */
+static unsigned int usm_fault_map(struct vm_fault *vmf, struct usm_fault *fault,
+				  struct usm_table *table, bool *busy)
+{
+	unsigned int left = usm_fault_claimed(fault), mapped = 0;
+	struct usm_mapped stat = { .nr = 0 };
+	unsigned long at = fault->page, next = fault->window.first;
+	struct usm_drop drop;
+
+	usm_drop_init(&drop, fault->space);
+	while (left) {
+		pte_t *pte = usm_table_pte(table, at << PAGE_SHIFT);
+		u32 slot = *usm_bucket_slot(fault->bucket, at);
+
+		if (slot & USM_SLOT_BUSY) {
+			*busy |= at == fault->page;
+		} else if (pte_none(*pte)) {
+			/* Unmapped, and the notifier could not tell us. */
+			if (slot & USM_SLOT_SET)
+				usm_slot_drop(fault->bucket, at, &drop);
+			usm_fault_map_one(vmf, fault, at, pte, &stat);
+			mapped++;
+			left--;
+		}
+		if (next == fault->page)
+			next++;
+		if (next >= fault->window.end)
+			break;
+		at = next++;
+	}
+	usm_mapped_flush(&stat);
+	usm_table_unlock(table);
+	usm_drop_finish(&drop);
+	return mapped;
+}
+
+static void usm_fault_account(struct vm_fault *vmf, struct usm_fault *fault,
+			      unsigned int mapped)
+{
+	struct usm_domain *domain = fault->domain;
+
+	usm_rss_add(vmf->vma->vm_mm, mapped);
+	usm_count_add(domain, USM_N_MAPPED, mapped);
+	usm_count_add(domain, USM_N_FAULTS, 1);
+	usm_count_add(domain, USM_N_FAULT_PAGES, mapped);
+	usm_count_add(domain, USM_N_BY_ORDER + ilog2(mapped), 1);
+}
+
+static vm_fault_t usm_fault(struct vm_fault *vmf)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	struct usm_space *space = usm_vma_space(vma);
+	struct usm_fault fault = { .space = space, .domain = space->domain };
+	struct usm_table table;
+	unsigned int mapped, i;
+	bool busy = false;
+	vm_fault_t ret;
+
+	if (unlikely(READ_ONCE(space->broken)))
+		return usm_space_sigbus(space, "its fork could not copy all pages");
+	/* A hole in a core dump stays a hole. */
+	if (unlikely(current->flags & PF_DUMPCORE) && !(vmf->flags & FAULT_FLAG_WRITE))
+		return VM_FAULT_SIGBUS;
+	if (unlikely(space->move_task == current))
+		WRITE_ONCE(space->move_task, NULL);	/* of an mremap() that failed */
+
+	fault.page = vmf->address >> PAGE_SHIFT;
+	fault.window = usm_window_around(fault.page, READ_ONCE(fault.domain->order),
+					 vma->vm_start >> PAGE_SHIFT,
+					 vma->vm_end >> PAGE_SHIFT);
+	fault.bucket = usm_space_bucket_make(space, fault.page);
+	if (unlikely(!fault.bucket))
+		return VM_FAULT_OOM;
+	ret = usm_fault_claim(vmf, &fault);
+	if (unlikely(ret))
+		return ret;
+	for (i = 0; i < fault.nr_runs; i++)
+		usm_count_add(fault.domain, USM_N_ZEROED_IN_FAULT,
+			      usm_frames_zero(fault.domain, fault.runs[i].frame,
+					      fault.runs[i].count));
+	if (unlikely(!usm_table_lock_alloc(vma->vm_mm, vmf->address, &table))) {
+		usm_fault_unclaim(&fault);
+		return VM_FAULT_OOM;
+	}
+	mapped = usm_fault_map(vmf, &fault, &table, &busy);
+	if (mapped)
+		usm_fault_account(vmf, &fault, mapped);
+	usm_fault_unclaim(&fault);
+	if (unlikely(busy))
+		usm_cow_wait(usm_bucket_slot(fault.bucket, fault.page));
+	return VM_FAULT_NOPAGE;
+}
+
+/* Its presence lets the kernel call ->fault under a VMA lock. Maps nothing. */
+static vm_fault_t usm_map_pages(struct vm_fault *vmf, pgoff_t start, pgoff_t end)
+{
+	return 0;
+}
+
+static vm_fault_t usm_fault_broken(struct vm_fault *vmf)
+{
+	return VM_FAULT_SIGBUS;
+}
+
+/* ------------------------------------------------------------------- its VMAs */
+
+static void usm_vma_open(struct vm_area_struct *vma)
+{
+	struct usm_space *space = usm_vma_space(vma);
+
+	if (vma->vm_mm != space->mm)
+		usm_fork_vma(space, vma);
+	else if (vma->vm_pgoff != vma->vm_start >> PAGE_SHIFT)
+		usm_space_move_begin(space, vma);
+}
+
+static int usm_vma_mremap(struct vm_area_struct *vma)
+{
+	return usm_space_move_end(usm_vma_space(vma), vma);
+}
+
+static int usm_file_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	return usm_adopt_vma(file, vma);
+}
+
+/*
+ * remap_file_pages() works on shared memory only and maps the file anew. It is
+ * the one caller with MAP_POPULATE, and this is the last moment before it
+ * unmaps: of private memory it fails. mremap() comes here too.
+ */
+static unsigned long usm_file_get_unmapped_area(struct file *file, unsigned long addr,
+						unsigned long len, unsigned long pgoff,
+						unsigned long flags)
+{
+	if (flags & MAP_POPULATE)
+		return -EINVAL;
+	return usm_get_unmapped_area(addr, len, pgoff, flags);
+}
+
+#define USM_FOPS							\
+	.mmap = usm_file_mmap,						\
+	.get_unmapped_area = usm_file_get_unmapped_area,		\
+	/* msync() of private memory succeeds. */			\
+	.fsync = noop_fsync
+
+const struct file_operations usm_space_fops = { .owner = THIS_MODULE, USM_FOPS };
+const struct file_operations usm_template_fops = { USM_FOPS };
+
+const struct vm_operations_struct usm_vm_ops_plain = {
+	.open = usm_vma_open,
+	.mremap = usm_vma_mremap,
+	.fault = usm_fault,
+	.map_pages = usm_map_pages,
+};
+
+const struct vm_operations_struct usm_vm_ops_cow = {
+	.open = usm_vma_open,
+	.mremap = usm_vma_mremap,
+	.fault = usm_fault,
+	.map_pages = usm_map_pages,
+	.page_mkwrite = usm_cow_mkwrite,
+};
+
+const struct vm_operations_struct usm_vm_ops_broken = {
+	.fault = usm_fault_broken,
+};

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef USM_FAULT_H
+#define USM_FAULT_H
+
+#include <linux/mm.h>
+
+struct usm_domain;
+struct usm_space;
+
+extern const struct file_operations usm_space_fops;
+extern const struct file_operations usm_template_fops;	/* the same, without owner */
+extern const struct vm_operations_struct usm_vm_ops_plain;
+extern const struct vm_operations_struct usm_vm_ops_cow;
+extern const struct vm_operations_struct usm_vm_ops_broken;
+
+/* Of a VMA that is adopted and not broken; NULL otherwise. */
+struct usm_space *usm_vma_space(struct vm_area_struct *vma);
+
+/*
+ * One claimed frame to copy into, for a caller that cannot wait for the instance:
+ * a supplied one, any free one, or a new one at the price of a stock fault. It
+ * counts as dirty. False: no memory.
+ */
+bool usm_frame_get_now(struct usm_domain *domain, u32 *frame);
+
+/* cow.c */
+vm_fault_t usm_cow_mkwrite(struct vm_fault *vmf);
+/* Wait until no slot of the page is busy; no spinlock held. */
+void usm_cow_wait(u32 *slot);
+void usm_cow_wake(u32 *slot);
+/* fork.c */
+void usm_fork_vma(struct usm_space *parent, struct vm_area_struct *vma);
+
+#endif /* USM_FAULT_H */

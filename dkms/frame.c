@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/highmem.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "frame.h"
+
+/* Two pages: 512 entries of 16 bytes. */
+#define USM_TABLE_ORDER	1
+
+static_assert(sizeof(union usm_entry) == sizeof(struct usm_frame));
+static_assert((PAGE_SIZE << USM_TABLE_ORDER) ==
+	      USM_BLOCK_FRAMES * sizeof(struct usm_frame));
+
+int usm_frames_init(struct usm_domain *domain, u32 capacity)
+{
+	domain->capacity = capacity;
+	domain->blocks = kvcalloc(DIV_ROUND_UP(capacity, USM_BLOCK_FRAMES),
+				  sizeof(*domain->blocks), GFP_KERNEL);
+	return domain->blocks ? 0 : -ENOMEM;
+}
+
+static void usm_block_free(struct usm_block *block)
+{
+	if (!block)
+		return;
+	free_pages((unsigned long)block->table, USM_TABLE_ORDER);
+	kfree(block->pages);
+	kfree(block);
+}
+
+void usm_frames_uninit(struct usm_domain *domain)
+{
+	u32 i;
+
+	if (!domain->blocks)
+		return;
+	for (i = 0; i < DIV_ROUND_UP(domain->capacity, USM_BLOCK_FRAMES); i++)
+		usm_block_free(domain->blocks[i]);
+	kvfree(domain->blocks);
+	domain->blocks = NULL;
+}
+
+struct usm_block *usm_block_make(struct usm_domain *domain, u32 index)
+{
+	struct usm_block *block = READ_ONCE(domain->blocks[index]);
+	struct mem_cgroup *old;
+
+	if (block)
+		return block;
+	old = set_active_memcg(domain->memcg);
+	block = kzalloc(sizeof(*block), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (block) {
+		block->table = (void *)__get_free_pages(GFP_KERNEL_ACCOUNT | __GFP_ZERO |
+							__GFP_NOWARN, USM_TABLE_ORDER);
+		if (!block->table) {
+			kfree(block);
+			block = NULL;
+		}
+	}
+	set_active_memcg(old);
+	if (block) {
+		struct usm_block *other = cmpxchg(&domain->blocks[index], NULL, block);
+
+		if (other) {
+			usm_block_free(block);
+			block = other;
+		}
+	}
+	return block;
+}
+
+/* ------------------------------------------------------------------ the table */
+
+static union usm_entry *usm_frame_entry(struct usm_domain *domain, u32 frame)
+{
+	return usm_frame_block(domain, frame)->table + (frame & (USM_BLOCK_FRAMES - 1));
+}
+
+static void usm_entry_set(union usm_entry *entry, const struct usm_block *block,
+			  u32 space, u8 state)
+{
+	union usm_entry new = { .frame = {
+		.space = space,
+		.state = state,
+		.run = block->run,
+		.node = block->node,
+	} };
+
+	WRITE_ONCE(entry->word[0], new.word[0]);
+}
+
+void usm_frame_set_mapped(struct usm_domain *domain, u32 frame, u32 space, u64 page)
+{
+	struct usm_block *block = usm_frame_block(domain, frame);
+	union usm_entry *entry = usm_frame_entry(domain, frame);
+
+	usm_entry_set(entry, block, space, USM_FRAME_MAPPED);
+	WRITE_ONCE(entry->word[1], (entry->word[1] & ~USM_PAGE_MASK) | (page & USM_PAGE_MASK));
+}
+
+void usm_frame_set_state(struct usm_domain *domain, u32 frame, enum usm_frame_state state)
+{
+	union usm_entry *entry = usm_frame_entry(domain, frame);
+
+	usm_entry_set(entry, usm_frame_block(domain, frame), entry->frame.space, state);
+}
+
+/* FREE frames only: the owner of the claim calls it. */
+static void usm_frame_show_free(struct usm_block *block, unsigned int i)
+{
+	usm_entry_set(block->table + i, block, 0, USM_FRAME_FREE |
+		      (test_bit(i, block->zeroed) ? USM_FRAME_ZEROED : 0));
+}
+
+void usm_frame_set_free(struct usm_domain *domain, u32 frame)
+{
+	struct usm_block *block = usm_frame_block(domain, frame);
+	union usm_entry *entry = usm_frame_entry(domain, frame);
+
+	WRITE_ONCE(entry->word[1], entry->word[1] + (1ull << USM_PAGE_BITS));
+	usm_frame_show_free(block, frame & (USM_BLOCK_FRAMES - 1));
+	usm_frames_unclaim(domain, frame, 1);
+}
+
+/* --------------------------------------------------------------------- claims */
+
+bool usm_frames_offered(struct usm_domain *domain, u32 frame, u32 count, u16 generation)
+{
+	if (!count || count > USM_MAX_RUN || frame >= domain->capacity ||
+	    count > domain->capacity - frame || !usm_frame_block(domain, frame))
+		return false;
+	return USM_FRAME_GENERATION(&usm_frame_entry(domain, frame)->frame) == generation;
+}
+
+/* Leading bits of mask that are set in word, as a mask. */
+static unsigned long usm_prefix(unsigned long word, unsigned long mask)
+{
+	unsigned long missing = ~word & mask;
+
+	return missing ? mask & (BIT(__ffs(missing)) - 1) : mask;
+}
+
+u32 usm_frames_claim(struct usm_domain *domain, u32 frame, u32 count)
+{
+	u32 got = 0;
+
+	while (got < count) {
+		u32 at = frame + got;
+		struct usm_block *block = usm_frame_block(domain, at);
+		unsigned int i = at & (USM_BLOCK_FRAMES - 1), bit = i % BITS_PER_LONG;
+		unsigned int len = min_t(u32, BITS_PER_LONG - bit, count - got);
+		unsigned long mask = GENMASK(bit + len - 1, bit), old, take;
+
+		if (!block)
+			break;
+		old = READ_ONCE(block->free[i / BITS_PER_LONG]);
+		do {
+			take = usm_prefix(old, mask);
+		} while (take && !try_cmpxchg(&block->free[i / BITS_PER_LONG],
+					      &old, old & ~take));
+		got += hweight_long(take);
+		if (take != mask)
+			break;
+	}
+	if (got)
+		usm_count_add(domain, USM_N_FREE, -(s64)got);
+	return got;
+}
+
+void usm_frames_unclaim(struct usm_domain *domain, u32 frame, u32 count)
+{
+	u32 i;
+
+	for (i = 0; i < count; i++) {
+		struct usm_block *block = usm_frame_block(domain, frame + i);
+
+		/* What was written to the frame's entry comes first. */
+		smp_mb__before_atomic();
+		set_bit((frame + i) & (USM_BLOCK_FRAMES - 1), block->free);
+	}
+	usm_count_add(domain, USM_N_FREE, count);
+}
+
+u32 usm_frames_zero(struct usm_domain *domain, u32 frame, u32 count)
+{
+	u32 i, done = 0;
+
+	for (i = 0; i < count; i++) {
+		struct usm_block *block = usm_frame_block(domain, frame + i);
+		unsigned int n = (frame + i) & (USM_BLOCK_FRAMES - 1);
+
+		if (test_bit(n, block->zeroed))
+			continue;
+		clear_highpage(usm_block_page(block, n));
+		set_bit(n, block->zeroed);
+		usm_frame_show_free(block, n);
+		done++;
+	}
+	if (done)
+		usm_count_add(domain, USM_N_ZEROED, done);
+	return done;
+}
+
+void usm_frame_set_dirty(struct usm_domain *domain, u32 frame)
+{
+	if (test_and_clear_bit(frame & (USM_BLOCK_FRAMES - 1),
+			       usm_frame_block(domain, frame)->zeroed))
+		usm_count_add(domain, USM_N_ZEROED, -1);
+}
+
+bool usm_frame_pick(struct usm_domain *domain, u32 *frame)
+{
+	u32 blocks = DIV_ROUND_UP(domain->capacity, USM_BLOCK_FRAMES);
+	u32 hint = atomic_read(&domain->pick_hint) % blocks, n, w;
+	struct usm_block *block;
+	int dirty;
+
+	for (dirty = 0; dirty < 2; dirty++) {
+		for (n = 0; n < blocks; n++) {
+			u32 index = hint + n < blocks ? hint + n : hint + n - blocks;
+
+			block = READ_ONCE(domain->blocks[index]);
+			if (!block)
+				continue;
+			for (w = 0; w < USM_BLOCK_WORDS; w++) {
+				unsigned long word = READ_ONCE(block->free[w]);
+
+				if (!dirty)
+					word &= READ_ONCE(block->zeroed[w]);
+				while (word) {
+					*frame = index * USM_BLOCK_FRAMES +
+						 w * BITS_PER_LONG + __ffs(word);
+					if (usm_frames_claim(domain, *frame, 1)) {
+						atomic_set(&domain->pick_hint, index);
+						return true;
+					}
+					word &= word - 1;
+				}
+			}
+		}
+	}
+	return false;
+}
+
+/* --------------------------------------------------------------------- the end */
+
+/* Nothing is mapped and nobody claims any more: every present frame is free. */
+void usm_frames_return_all(struct usm_domain *domain)
+{
+	u32 index, i;
+
+	mutex_lock(&domain->grow_lock);
+	for (index = 0; index < DIV_ROUND_UP(domain->capacity, USM_BLOCK_FRAMES); index++) {
+		struct usm_block *block = domain->blocks[index];
+
+		if (!block)
+			continue;
+		for_each_set_bit(i, block->present, USM_BLOCK_FRAMES) {
+			struct page *page = usm_block_page(block, i);
+
+			if (WARN_ON_ONCE(!test_bit(i, block->free) || page_count(page) != 1)) {
+				/* Leak rather than hand out what somebody still uses. */
+				continue;
+			}
+			page->mapping = NULL;
+			set_page_private(page, 0);
+			put_page(page);
+			clear_bit(i, block->present);
+			clear_bit(i, block->free);
+			cond_resched();
+		}
+	}
+	mutex_unlock(&domain->grow_lock);
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef USM_FRAME_H
+#define USM_FRAME_H
+
+#include <linux/bitmap.h>
+#include <linux/mm.h>
+#include <uapi/linux/usm.h>
+
+#include "domain.h"
+
+#define USM_BLOCK_SHIFT		9
+#define USM_BLOCK_FRAMES	(1u << USM_BLOCK_SHIFT)
+#define USM_BLOCK_WORDS		(USM_BLOCK_FRAMES / BITS_PER_LONG)
+
+/*
+ * 512 frames with consecutive indices. Once set in domain->blocks a block stays
+ * until the domain is freed, so readers need no lock; its memory may go and come
+ * back. A frame's memory changes only while it is not present, and a frame that
+ * is claimed, mapped or in limbo is always present.
+ */
+struct usm_block {
+	struct page *base;		/* one physical run; or */
+	struct page **pages;		/* each frame on its own */
+	union usm_entry *table;		/* what user space maps */
+	u8 node;
+	u8 run;				/* log2 of aligned physical runs in it */
+	/* Bit n: frame n. Atomic bit operations. */
+	unsigned long present[USM_BLOCK_WORDS];	/* has memory; grow_lock */
+	unsigned long free[USM_BLOCK_WORDS];	/* and is not claimed */
+	unsigned long zeroed[USM_BLOCK_WORDS];	/* owner of the claim */
+};
+
+/* struct usm_frame as the two words that readers see change at once. */
+union usm_entry {
+	struct usm_frame frame;
+	u64 word[2];
+};
+
+/*
+ * page->private of a frame: its index above, and below it the number of slots,
+ * over all spaces, that name it. Frames are on no LRU list, so page->lru is ours
+ * too (limbo).
+ */
+#define USM_PAGE_FRAME_SHIFT	32
+
+static inline atomic_long_t *usm_page_word(struct page *page)
+{
+	return (atomic_long_t *)&page->private;
+}
+
+static inline u32 usm_page_frame(struct page *page)
+{
+	return page_private(page) >> USM_PAGE_FRAME_SHIFT;
+}
+
+static inline u32 usm_page_refs(struct page *page)
+{
+	return (u32)atomic_long_read(usm_page_word(page));
+}
+
+static inline struct usm_block *usm_frame_block(struct usm_domain *domain, u32 frame)
+{
+	return domain->blocks[frame >> USM_BLOCK_SHIFT];
+}
+
+static inline struct page *usm_block_page(struct usm_block *block, unsigned int i)
+{
+	struct page **pages = READ_ONCE(block->pages);
+
+	return pages ? pages[i] : block->base + i;
+}
+
+/* Of a frame that is present. */
+static inline struct page *usm_frame_page(struct usm_domain *domain, u32 frame)
+{
+	return usm_block_page(usm_frame_block(domain, frame),
+			      frame & (USM_BLOCK_FRAMES - 1));
+}
+
+int usm_frames_init(struct usm_domain *domain, u32 capacity);
+void usm_frames_uninit(struct usm_domain *domain);
+void usm_frames_return_all(struct usm_domain *domain);
+
+/* Block of an index below capacity, made if need be; NULL: no memory. Sleeps. */
+struct usm_block *usm_block_make(struct usm_domain *domain, u32 index);
+
+/* Is this run one that could be claimed, as far as can be said cheaply? */
+bool usm_frames_offered(struct usm_domain *domain, u32 frame, u32 count, u16 generation);
+
+/*
+ * Claim free frames: 0 to count of them, beginning with `frame`. A claimed frame
+ * belongs to the caller, who maps it or unclaims it. Any context.
+ */
+u32 usm_frames_claim(struct usm_domain *domain, u32 frame, u32 count);
+void usm_frames_unclaim(struct usm_domain *domain, u32 frame, u32 count);
+
+/* Zero what is not zero yet; claimed by the caller. Returns how many were zeroed. */
+u32 usm_frames_zero(struct usm_domain *domain, u32 frame, u32 count);
+
+/* Its content is about to change; claimed by the caller. */
+void usm_frame_set_dirty(struct usm_domain *domain, u32 frame);
+
+/* Claim any one free frame, zeroed ones first; false: none is free. */
+bool usm_frame_pick(struct usm_domain *domain, u32 *frame);
+
+/* A claimed frame is about to be mapped. */
+void usm_frame_set_mapped(struct usm_domain *domain, u32 frame, u32 space, u64 page);
+void usm_frame_set_state(struct usm_domain *domain, u32 frame, enum usm_frame_state state);
+/* Claimed, unmapped and referred to by nobody else: FREE again. */
+void usm_frame_set_free(struct usm_domain *domain, u32 frame);
+
+#endif /* USM_FRAME_H */

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/mm.h>
+
+#include "domain.h"
+#include "frame.h"
+#include "limbo.h"
+#include "space.h"
+
+/*
+ * A page leaves the TLB gather within a jiffy of its munmap; a page pinned by I/O
+ * or sitting in a pipe gives no sign when it is let go, so it is looked at again
+ * ever more rarely.
+ */
+#define USM_LIMBO_DELAY_MAX	(HZ / 4)
+
+void usm_limbo_add(struct usm_domain *domain, struct usm_family *family,
+		   struct list_head *pages, unsigned int nr)
+{
+	bool use;
+
+	if (!nr)
+		return;
+	usm_family_get_many(family, nr);
+	usm_count_add(domain, USM_N_HELD, nr);
+	spin_lock(&domain->limbo_lock);
+	list_splice_tail_init(pages, &domain->limbo);
+	use = !domain->limbo_busy;
+	domain->limbo_busy = true;
+	domain->limbo_delay = 1;
+	/* The caller's space holds a use, so this is never the first. */
+	if (use)
+		refcount_inc(&domain->users);
+	spin_unlock(&domain->limbo_lock);
+	mod_delayed_work(usm_wq, &domain->limbo_work, 0);
+}
+
+/* Freed frames as events of runs. */
+struct usm_freed {
+	struct usm_domain *domain;
+	u32 frame;
+	u32 count;
+};
+
+static void usm_freed_flush(struct usm_freed *freed)
+{
+	if (freed->count)
+		usm_event_post(freed->domain, USM_EV_FREED, 0, 0, freed->frame,
+			       freed->count, 0);
+	freed->count = 0;
+}
+
+static void usm_freed_add(struct usm_freed *freed, u32 frame)
+{
+	if (freed->count && frame == freed->frame + freed->count) {
+		freed->count++;
+		return;
+	}
+	if (freed->count && frame + 1 == freed->frame) {
+		freed->frame = frame;
+		freed->count++;
+		return;
+	}
+	usm_freed_flush(freed);
+	freed->frame = frame;
+	freed->count = 1;
+}
+
+static void usm_limbo_free(struct usm_domain *domain, struct page *page,
+			   struct usm_freed *freed)
+{
+	u32 frame = usm_page_frame(page);
+
+	list_del_init(&page->lru);
+	page->mapping = NULL;
+	/* The old content's, set by zap. */
+	folio_clear_referenced(page_folio(page));
+	usm_frame_set_free(domain, frame);
+	usm_freed_add(freed, frame);
+}
+
+unsigned int usm_limbo_flush(struct usm_domain *domain)
+{
+	struct usm_freed freed = { .domain = domain };
+	struct usm_family *family = NULL;
+	struct page *page, *next;
+	unsigned int done = 0, batch = 0;
+	LIST_HEAD(pages);
+
+	spin_lock(&domain->limbo_lock);
+	list_splice_init(&domain->limbo, &pages);
+	spin_unlock(&domain->limbo_lock);
+
+	list_for_each_entry_safe(page, next, &pages, lru) {
+		struct usm_family *of = usm_page_family(page);
+
+		cond_resched();
+		if (page_count(page) != 1) {
+			usm_frame_set_state(domain, usm_page_frame(page), USM_FRAME_HELD);
+			continue;
+		}
+		if (of != family) {
+			usm_family_put_many(family, batch);
+			family = of;
+			batch = 0;
+		}
+		usm_limbo_free(domain, page, &freed);
+		batch++;
+		done++;
+	}
+	usm_family_put_many(family, batch);
+	usm_freed_flush(&freed);
+	if (done) {
+		usm_count_add(domain, USM_N_HELD, -(s64)done);
+		WRITE_ONCE(domain->limited, false);
+		usm_domain_kick(domain);
+	}
+
+	spin_lock(&domain->limbo_lock);
+	list_splice(&pages, &domain->limbo);
+	spin_unlock(&domain->limbo_lock);
+	return done;
+}
+
+void usm_limbo_work(struct work_struct *work)
+{
+	struct usm_domain *domain = container_of(to_delayed_work(work), struct usm_domain,
+						 limbo_work);
+	bool unuse = false;
+
+	usm_limbo_flush(domain);
+
+	spin_lock(&domain->limbo_lock);
+	if (list_empty(&domain->limbo)) {
+		unuse = domain->limbo_busy;
+		domain->limbo_busy = false;
+	} else {
+		queue_delayed_work(usm_wq, &domain->limbo_work, domain->limbo_delay);
+		domain->limbo_delay = min_t(unsigned long, domain->limbo_delay * 2,
+					    USM_LIMBO_DELAY_MAX);
+	}
+	spin_unlock(&domain->limbo_lock);
+	if (unuse)
+		usm_domain_unuse(domain);
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * mremap(): pages keep their frames at a new address. vm_pgoff of an adopted VMA
+ * always equals its page number, so that a page is known by its address alone;
+ * a VMA that is moved gets the new one before it enters the interval tree.
+ */
+#include <linux/sched/task_stack.h>
+#include <asm/syscall.h>
+#include <asm/unistd.h>
+#ifdef CONFIG_IA32_EMULATION
+#include <asm/unistd_32_ia32.h>
+#endif
+
+#include "pte.h"
+#include "space.h"
+
+/* mremap(old_len = 0) duplicates shared memory; of private memory it fails. */
+static bool usm_move_is_duplicate(void)
+{
+	struct pt_regs *regs = task_pt_regs(current);
+	unsigned long args[6];
+	int nr = syscall_get_nr(current, regs);
+
+#ifdef CONFIG_IA32_EMULATION
+	if (in_ia32_syscall()) {
+		if (nr != __NR_ia32_mremap)
+			return false;
+	} else
+#endif
+	if (nr != __NR_mremap)
+		return false;
+	syscall_get_arguments(current, regs, args);
+	return !PAGE_ALIGN(args[1]);
+}
+
+void usm_space_move_begin(struct usm_space *space, struct vm_area_struct *vma)
+{
+	/* vm_pgoff is still that of the old place. */
+	space->move_start = vma->vm_pgoff;
+	space->move_end = vma->vm_pgoff + vma_pages(vma);
+	WRITE_ONCE(space->move_task, current);
+	vma->vm_pgoff = vma->vm_start >> PAGE_SHIFT;
+}
+
+/* The buckets of [first, first + pages), so that the move itself cannot fail. */
+static int usm_move_prepare(struct usm_space *space, unsigned long from,
+			    unsigned long to, unsigned long pages)
+{
+	struct usm_bucket *bucket;
+	unsigned long index;
+
+	xa_for_each_range(&space->buckets, index, bucket, from >> USM_WINDOW_SHIFT,
+			  (from + pages - 1) >> USM_WINDOW_SHIFT) {
+		unsigned long base = index << USM_WINDOW_SHIFT;
+		unsigned long first = max(from, base) - from + to;
+		unsigned long last = min(from + pages, base + USM_WINDOW_PAGES) - 1 - from + to;
+
+		if (!atomic_read(&bucket->used))
+			continue;
+		if (!usm_space_bucket_make(space, first) ||
+		    !usm_space_bucket_make(space, last))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static void usm_move_page(struct usm_space *space, struct usm_bucket *bucket,
+			  unsigned long from, unsigned long to)
+{
+	u32 *slot = usm_bucket_slot(bucket, from);
+	u32 frame = *slot & USM_SLOT_FRAME;
+	struct usm_bucket *new = usm_space_bucket(space, to);
+	struct page *page = usm_frame_page(space->domain, frame);
+
+	WRITE_ONCE(*slot, 0);
+	atomic_dec(&bucket->used);
+	usm_slot_fill(space, new, to, frame);
+	/* A shared page's index is that of one of its spaces; COW makes it ours. */
+	if (usm_page_refs(page) == 1) {
+		page->index = usm_space_index(space, to);
+		usm_frame_set_mapped(space->domain, frame, space->id, to);
+	}
+}
+
+/*
+ * The pages of one old window. A mapping that grew while it moved has more pages
+ * than came from here: the rest of [first, end) may be a neighbour, whose
+ * entries are still there.
+ */
+static void usm_move_window(struct usm_space *space, struct usm_bucket *bucket,
+			    unsigned long first, unsigned long end, long delta)
+{
+	struct usm_table table;
+	bool locked = usm_table_lock(space->mm, first << PAGE_SHIFT, &table);
+	unsigned long page;
+
+	/* No table: mremap() took it along whole, so all of the window moved. */
+	for (page = first; page < end; page++) {
+		u32 slot = *usm_bucket_slot(bucket, page);
+
+		if (!(slot & USM_SLOT_SET) || (slot & USM_SLOT_BUSY))
+			continue;
+		if (locked && !pte_none(*usm_table_pte(&table, page << PAGE_SHIFT)))
+			continue;
+		usm_move_page(space, bucket, page, page + delta);
+	}
+	if (locked)
+		usm_table_unlock(&table);
+}
+
+/*
+ * ->mremap: the page tables were moved. The mmap lock is held for writing and
+ * both VMAs are locked, so no fault looks at the slots that move.
+ */
+int usm_space_move_end(struct usm_space *space, struct vm_area_struct *vma)
+{
+	unsigned long from = space->move_start, to = vma->vm_start >> PAGE_SHIFT;
+	unsigned long pages = space->move_end - from, index;
+	struct usm_bucket *bucket;
+	int err;
+
+	if (usm_move_is_duplicate())
+		return -EINVAL;
+	if (WARN_ON_ONCE(space->move_task != current || pages != vma_pages(vma)))
+		return -EINVAL;
+	err = usm_move_prepare(space, from, to, pages);
+	if (err)
+		return err;
+	xa_for_each_range(&space->buckets, index, bucket, from >> USM_WINDOW_SHIFT,
+			  (from + pages - 1) >> USM_WINDOW_SHIFT) {
+		unsigned long base = index << USM_WINDOW_SHIFT;
+
+		if (atomic_read(&bucket->used))
+			usm_move_window(space, bucket, max(from, base),
+					min(from + pages, base + USM_WINDOW_PAGES),
+					to - from);
+	}
+	WRITE_ONCE(space->move_task, NULL);
+	return 0;
+}

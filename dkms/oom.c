@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/mm.h>
+#include <linux/oom.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+
+#include "domain.h"
+#include "event.h"
+#include "oom.h"
+#include "space.h"
+
+/* A victim that has not exited by then is not waited for any longer. */
+#define USM_OOM_GRACE	(5 * HZ)
+
+/* Larger is worse; the scale of the kernel's own oom_badness(). */
+static long usm_oom_points(struct usm_space *space, struct task_struct *task)
+{
+	long adj = task->signal->oom_score_adj, points;
+
+	if (adj == OOM_SCORE_ADJ_MIN)
+		return LONG_MIN;
+	points = get_mm_rss(space->mm);
+	return points + adj * (long)(space->domain->ceiling / 1000 + 1);
+}
+
+/* A task of the mm, referenced; mm->owner may have moved on. */
+static struct task_struct *usm_oom_task(struct usm_space *space)
+{
+	struct task_struct *task;
+
+	rcu_read_lock();
+	task = rcu_dereference(space->mm->owner);
+	if (task)
+		get_task_struct(task);
+	rcu_read_unlock();
+	return task;
+}
+
+bool usm_oom_kill(struct usm_domain *domain, struct usm_space *who)
+{
+	struct task_struct *victim = NULL, *task;
+	struct usm_space *space;
+	long worst = LONG_MIN;
+	u32 id = 0;
+
+	spin_lock(&domain->space_lock);
+	if (domain->oom_until && time_before(jiffies, domain->oom_until)) {
+		spin_unlock(&domain->space_lock);
+		return true;
+	}
+	list_for_each_entry(space, &domain->spaces, list) {
+		long points;
+
+		if (READ_ONCE(space->exiting))
+			continue;
+		task = usm_oom_task(space);
+		if (!task)
+			continue;
+		points = usm_oom_points(space, task);
+		if (points > worst) {
+			if (victim)
+				put_task_struct(victim);
+			victim = task;
+			worst = points;
+			id = space->id;
+		} else {
+			put_task_struct(task);
+		}
+	}
+	if (victim)
+		domain->oom_until = (jiffies + USM_OOM_GRACE) | 1;
+	spin_unlock(&domain->space_lock);
+	if (!victim)
+		return false;
+
+	pr_warn("domain %llu (%s): all %u frames are in use: killing %s[%d]\n", domain->id,
+		domain->label, READ_ONCE(domain->ceiling), victim->comm, task_pid_nr(victim));
+	usm_count_add(domain, USM_N_OOM_KILLS, 1);
+	usm_event_post(domain, USM_EV_OOM, id, 0, 0, 0, task_pid_nr(victim));
+	send_sig(SIGKILL, victim, 1);
+	put_task_struct(victim);
+	return true;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef USM_OOM_H
+#define USM_OOM_H
+
+#include <linux/types.h>
+
+struct usm_domain;
+struct usm_space;
+
+/*
+ * The domain is at its ceiling with every frame in use, and nobody made room.
+ * Kill its largest process, as the cgroup's OOM killer would at memory.max; not
+ * while an earlier victim is on its way out. False: nobody can be killed.
+ */
+bool usm_oom_kill(struct usm_domain *domain, struct usm_space *who);
+
+#endif /* USM_OOM_H */

@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/anon_inodes.h>
+#include <linux/file.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/poll.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/vmalloc.h>
+
+#include "compat/compat.h"
+#include "domain.h"
+#include "event.h"
+#include "frame.h"
+#include "grow.h"
+#include "port.h"
+#include "supply.h"
+
+/* Commands copied in and out at a time. */
+#define USM_COMMAND_BATCH	16
+
+int usm_copy_in(void *to, size_t known, const void __user *from)
+{
+	u32 size;
+
+	if (get_user(size, (const u32 __user *)from))
+		return -EFAULT;
+	if (size < sizeof(u32) * 2 || size > PAGE_SIZE)
+		return -EINVAL;
+	return copy_struct_from_user(to, known, from, size);
+}
+
+int usm_copy_out(void __user *to, const void *from, size_t known)
+{
+	size_t size = min_t(size_t, *(const u32 *)from, known);
+
+	return copy_to_user(to, from, size) ? -EFAULT : 0;
+}
+
+static u64 usm_table_size(struct usm_domain *domain)
+{
+	return PAGE_ALIGN((u64)domain->capacity * sizeof(struct usm_frame));
+}
+
+/* --------------------------------------------------------------------- ioctls */
+
+static long usm_port_info(struct usm_domain *domain, void __user *arg)
+{
+	struct usm_info info;
+	int err = usm_copy_in(&info, sizeof(info), arg);
+
+	if (err)
+		return err;
+	if (info.flags)
+		return -EINVAL;
+	info = (struct usm_info){
+		.size = info.size,
+		.id = domain->id,
+		.table_size = usm_table_size(domain),
+		.frame_size = sizeof(struct usm_frame),
+		.event_size = usm_events_size(),
+		.supply_size = usm_supply_size(),
+		.supply_rings = nr_cpu_ids,
+	};
+	memcpy(info.label, domain->label, sizeof(info.label));
+	return usm_copy_out(arg, &info, sizeof(info));
+}
+
+static long usm_port_arm(struct usm_port *port, void __user *arg)
+{
+	struct usm_arm arm;
+	int err = usm_copy_in(&arm, sizeof(arm), arg);
+
+	if (err)
+		return err;
+	if (arm.flags)
+		return -EINVAL;
+	err = usm_domain_arm(port->domain, port, &arm.epoch);
+	if (err)
+		return err == -EALREADY ? -EBUSY : err;
+	err = usm_copy_out(arg, &arm, sizeof(arm));
+	if (err)
+		usm_domain_disarm(port->domain, port, USM_FALLBACK_DISARMED);
+	return err;
+}
+
+static bool usm_port_armed(struct usm_port *port)
+{
+	return READ_ONCE(port->domain->armed) == port;
+}
+
+static long usm_port_tune(struct usm_domain *domain, void __user *arg)
+{
+	struct usm_tune tune;
+	int err = usm_copy_in(&tune, sizeof(tune), arg);
+
+	if (err)
+		return err;
+	if (!tune.flags || (tune.flags & ~(USM_TUNE_CEILING | USM_TUNE_RESERVE |
+					   USM_TUNE_ORDER | USM_TUNE_DEADLINE)))
+		return -EINVAL;
+	if (((tune.flags & USM_TUNE_CEILING) && !tune.ceiling) ||
+	    ((tune.flags & USM_TUNE_ORDER) && tune.fault_order > USM_MAX_ORDER) ||
+	    ((tune.flags & USM_TUNE_DEADLINE) &&
+	     (!tune.deadline_ms || tune.deadline_ms > USM_MAX_DEADLINE_MS)))
+		return -EINVAL;
+	if ((tune.flags & USM_TUNE_CEILING) && tune.ceiling > domain->capacity)
+		return -ERANGE;
+	if (tune.flags & USM_TUNE_CEILING)
+		WRITE_ONCE(domain->ceiling, tune.ceiling);
+	if (tune.flags & USM_TUNE_RESERVE)
+		WRITE_ONCE(domain->reserve, tune.reserve);
+	if (tune.flags & USM_TUNE_ORDER)
+		WRITE_ONCE(domain->order, tune.fault_order);
+	if (tune.flags & USM_TUNE_DEADLINE)
+		WRITE_ONCE(domain->deadline_ms, tune.deadline_ms);
+	WRITE_ONCE(domain->limited, false);
+	usm_domain_kick(domain);
+	return 0;
+}
+
+static int usm_command_zero(struct usm_domain *domain, const struct usm_command *cmd)
+{
+	u32 at = cmd->frame, end = cmd->frame + cmd->count, zeroed = 0, done;
+
+	while (at < end) {
+		u32 got = usm_frames_claim(domain, at, end - at);
+
+		if (got) {
+			done = usm_frames_zero(domain, at, got);
+			usm_count_add(domain, USM_N_ZEROED_AHEAD, done);
+			usm_frames_unclaim(domain, at, got);
+			zeroed += got;
+		}
+		at += got ?: 1;
+		cond_resched();
+	}
+	return zeroed;
+}
+
+static int usm_command(struct usm_domain *domain, const struct usm_command *cmd)
+{
+	if (cmd->flags || cmd->arg)
+		return -EINVAL;
+	switch (cmd->op) {
+	case USM_CMD_GROW:
+		if (cmd->frame || cmd->generation || !cmd->count ||
+		    cmd->count > USM_MAX_FRAMES || cmd->node < -1 ||
+		    cmd->node >= MAX_NUMNODES ||
+		    (cmd->node >= 0 && !node_online(cmd->node)))
+			return -EINVAL;
+		return usm_grow_ask(domain, cmd->count, cmd->node);
+	case USM_CMD_SHRINK:
+	case USM_CMD_ZERO:
+		if (cmd->node || !cmd->count || cmd->count > USM_MAX_RUN ||
+		    cmd->frame >= domain->capacity ||
+		    cmd->count > domain->capacity - cmd->frame)
+			return -EINVAL;
+		if (!usm_frames_offered(domain, cmd->frame, cmd->count, cmd->generation))
+			return -ESTALE;
+		if (cmd->op == USM_CMD_ZERO)
+			return usm_command_zero(domain, cmd);
+		return usm_grow_shrink(domain, cmd->frame, cmd->count, USM_SHRINK_COMMAND);
+	}
+	return -EINVAL;
+}
+
+static long usm_port_submit(struct usm_domain *domain, void __user *arg)
+{
+	struct usm_command batch[USM_COMMAND_BATCH];
+	struct usm_command __user *user;
+	struct usm_submit submit;
+	int err = usm_copy_in(&submit, sizeof(submit), arg), out;
+	u32 i, nr;
+
+	if (err)
+		return err;
+	if (submit.flags || !submit.count || submit.count > USM_MAX_COMMANDS)
+		return -EINVAL;
+	user = u64_to_user_ptr(submit.commands);
+	for (submit.done = 0; submit.done < submit.count && !err; submit.done += nr) {
+		nr = min_t(u32, submit.count - submit.done, USM_COMMAND_BATCH);
+		if (copy_from_user(batch, user + submit.done, nr * sizeof(*batch))) {
+			err = -EFAULT;
+			break;
+		}
+		for (i = 0; i < nr; i++) {
+			if (signal_pending(current)) {
+				err = -EINTR;
+				nr = i;
+				break;
+			}
+			batch[i].result = usm_command(domain, batch + i);
+			if (batch[i].result < 0)
+				usm_count_add(domain, USM_N_REFUSED, 1);
+		}
+		if (copy_to_user(user + submit.done, batch, nr * sizeof(*batch)))
+			err = -EFAULT;
+	}
+	out = usm_copy_out(arg, &submit, sizeof(submit));
+	return err ?: out;
+}
+
+static long usm_port_stat(struct usm_domain *domain, void __user *arg)
+{
+	struct usm_stat stat;
+	int err = usm_copy_in(&stat, sizeof(stat), arg);
+	u32 size = stat.size;
+
+	if (err)
+		return err;
+	if (stat.flags)
+		return -EINVAL;
+	memset(&stat, 0, sizeof(stat));
+	stat.size = size;
+	usm_stat_fill(domain, &stat);
+	return usm_copy_out(arg, &stat, sizeof(stat));
+}
+
+static long usm_port_ioctl(struct file *file, unsigned int cmd, unsigned long value)
+{
+	struct usm_port *port = file->private_data;
+	struct usm_domain *domain = port->domain;
+	void __user *arg = (void __user *)value;
+	long ret;
+
+	if (_IOC_TYPE(cmd) != USM_IOC_MAGIC)
+		return -ENOTTY;
+	/* A use: frames and limbo stay while a command looks at them. */
+	if (!usm_domain_use(domain))
+		return -ENODEV;
+	switch (_IOC_NR(cmd)) {
+	case _IOC_NR(USM_IOC_INFO):
+		ret = usm_port_info(domain, arg);
+		break;
+	case _IOC_NR(USM_IOC_ARM):
+		ret = usm_port_arm(port, arg);
+		break;
+	case _IOC_NR(USM_IOC_DISARM):
+		ret = usm_port_armed(port) ? 0 : -EPERM;
+		usm_domain_disarm(domain, port, USM_FALLBACK_DISARMED);
+		break;
+	case _IOC_NR(USM_IOC_TUNE):
+		ret = usm_port_tune(domain, arg);
+		break;
+	case _IOC_NR(USM_IOC_SUBMIT):
+		ret = usm_port_submit(domain, arg);
+		break;
+	case _IOC_NR(USM_IOC_STAT):
+		ret = usm_port_stat(domain, arg);
+		break;
+	case _IOC_NR(USM_IOC_KICK):
+		ret = usm_port_armed(port) ? 0 : -EPERM;
+		if (!ret)
+			usm_domain_kick(domain);
+		break;
+	default:
+		ret = -ENOTTY;
+	}
+	usm_domain_unuse(domain);
+	return ret;
+}
+
+/* ----------------------------------------------------------------------- mmap */
+
+/* Table pages are made when looked at, so that a large ceiling costs nothing. */
+static vm_fault_t usm_table_fault(struct vm_fault *vmf)
+{
+	struct usm_port *port = vmf->vma->vm_file->private_data;
+	struct usm_domain *domain = port->domain;
+	u64 offset = (u64)vmf->pgoff << PAGE_SHIFT;
+	struct usm_block *block;
+	u32 frame;
+
+	if (offset >= usm_table_size(domain))
+		return VM_FAULT_SIGBUS;
+	frame = offset / sizeof(struct usm_frame);
+	block = usm_block_make(domain, frame >> USM_BLOCK_SHIFT);
+	if (!block)
+		return VM_FAULT_OOM;
+	return vmf_insert_pfn(vmf->vma, vmf->address,
+			      PHYS_PFN(__pa(block->table + (frame & (USM_BLOCK_FRAMES - 1)))));
+}
+
+static const struct vm_operations_struct usm_table_vm_ops = {
+	.fault = usm_table_fault,
+};
+
+static int usm_port_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct usm_port *port = file->private_data;
+	struct usm_domain *domain = port->domain;
+	u64 offset = (u64)vma->vm_pgoff << PAGE_SHIFT;
+	u64 size = vma->vm_end - vma->vm_start;
+	u64 cpu;
+
+	if (!(vma->vm_flags & VM_SHARED) || (vma->vm_flags & VM_EXEC))
+		return -EINVAL;
+	if (offset == USM_MMAP_EVENTS) {
+		if (size > usm_events_size())
+			return -EINVAL;
+		vma->vm_pgoff = 0;
+		return remap_vmalloc_range(vma, domain->events.ring, 0);
+	}
+	if (offset >= USM_MMAP_SUPPLY) {
+		cpu = (offset - USM_MMAP_SUPPLY) / usm_supply_size();
+		if ((offset - USM_MMAP_SUPPLY) % usm_supply_size() ||
+		    size > usm_supply_size() || cpu >= nr_cpu_ids || !cpu_possible(cpu))
+			return -EINVAL;
+		vma->vm_pgoff = 0;
+		return remap_vmalloc_range(vma, per_cpu_ptr(domain->supply, cpu)->ring, 0);
+	}
+	if (offset >= usm_table_size(domain) || size > usm_table_size(domain) - offset)
+		return -EINVAL;
+	if (vma->vm_flags & VM_WRITE)
+		return -EPERM;
+	usm_vma_flags_change(vma, VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP, VM_MAYWRITE);
+	vma->vm_ops = &usm_table_vm_ops;
+	return 0;
+}
+
+/* ----------------------------------------------------------------------- file */
+
+static __poll_t usm_port_poll(struct file *file, poll_table *wait)
+{
+	struct usm_port *port = file->private_data;
+	struct usm_domain *domain = port->domain;
+
+	poll_wait(file, &domain->events.poll, wait);
+	if (READ_ONCE(domain->gone) || !usm_port_armed(port))
+		return EPOLLHUP;
+	return usm_events_pending(&domain->events) ? EPOLLIN | EPOLLRDNORM : 0;
+}
+
+static int usm_port_release(struct inode *inode, struct file *file)
+{
+	struct usm_port *port = file->private_data;
+
+	usm_domain_disarm(port->domain, port, USM_FALLBACK_CLOSED);
+	usm_domain_put(port->domain);
+	kfree(port);
+	return 0;
+}
+
+static const struct file_operations usm_port_fops = {
+	.owner = THIS_MODULE,
+	.release = usm_port_release,
+	.unlocked_ioctl = usm_port_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.mmap = usm_port_mmap,
+	.poll = usm_port_poll,
+	.llseek = noop_llseek,
+};
+
+int usm_port_open(struct usm_domain *domain, struct file **file)
+{
+	struct usm_port *port;
+	int fd;
+
+	port = kzalloc(sizeof(*port), GFP_KERNEL_ACCOUNT);
+	if (!port)
+		return -ENOMEM;
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0) {
+		kfree(port);
+		return fd;
+	}
+	*file = anon_inode_getfile("[usm]", &usm_port_fops, port, O_RDWR);
+	if (IS_ERR(*file)) {
+		put_unused_fd(fd);
+		kfree(port);
+		return PTR_ERR(*file);
+	}
+	usm_domain_get(domain);
+	port->domain = domain;
+	return fd;
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "compat/compat.h"
+#include "pte.h"
+
+static pmd_t *usm_pmd(struct mm_struct *mm, unsigned long addr)
+{
+	pgd_t *pgd = pgd_offset(mm, addr);
+	p4d_t *p4d;
+	pud_t *pud;
+
+	if (pgd_none(*pgd))
+		return NULL;
+	p4d = p4d_offset(pgd, addr);
+	if (p4d_none(*p4d))
+		return NULL;
+	pud = pud_offset(p4d, addr);
+	if (pud_none(READ_ONCE(*pud)) || pud_leaf(READ_ONCE(*pud)))
+		return NULL;
+	return pmd_offset(pud, addr);
+}
+
+bool usm_table_lock(struct mm_struct *mm, unsigned long addr, struct usm_table *table)
+{
+	pmd_t *pmd, value;
+
+	pmd = usm_pmd(mm, addr);
+	if (!pmd)
+		return false;
+	/* Tables are freed by RCU at the earliest; the recheck says whether this was. */
+	rcu_read_lock();
+	value = READ_ONCE(*pmd);
+	if (pmd_none(value) || !pmd_present(value) || pmd_leaf(value)) {
+		rcu_read_unlock();
+		return false;
+	}
+	table->lock = pte_lockptr(mm, &value);
+	spin_lock(table->lock);
+	if (unlikely(!pmd_same(value, READ_ONCE(*pmd)))) {
+		spin_unlock(table->lock);
+		rcu_read_unlock();
+		return false;
+	}
+	rcu_read_unlock();
+	table->base = (pte_t *)pmd_page_vaddr(value);
+	return true;
+}
+
+void usm_table_unlock(struct usm_table *table)
+{
+	spin_unlock(table->lock);
+}
+
+static int usm_table_touch(pte_t *pte, unsigned long addr, void *data)
+{
+	return 0;
+}
+
+bool usm_table_lock_alloc(struct mm_struct *mm, unsigned long addr,
+			  struct usm_table *table)
+{
+	while (!usm_table_lock(mm, addr, table)) {
+		pmd_t *pmd = usm_pmd(mm, addr);
+
+		/* Somebody else's huge page: nothing of ours is there. */
+		if (pmd && pmd_leaf(READ_ONCE(*pmd)))
+			return false;
+		/* Makes the levels that are missing. */
+		if (apply_to_page_range(mm, addr & PAGE_MASK, PAGE_SIZE, usm_table_touch,
+					NULL))
+			return false;
+		cond_resched();
+	}
+	return true;
+}
+
+void usm_pte_map(struct vm_area_struct *vma, unsigned long addr, pte_t *pte,
+		 struct page *page, enum usm_map how, unsigned int *first)
+{
+	pte_t entry = pte_mkyoung(mk_pte(page, vma->vm_page_prot));
+
+	if (how == USM_MAP_SHARED) {
+		/* Clean: mprotect() makes dirty entries writable unasked. */
+		entry = pte_wrprotect(pte_mkclean(entry));
+	} else {
+		entry = pte_mkdirty(entry);
+		if (vma->vm_flags & VM_WRITE)
+			entry = usm_pte_mkwrite(entry);
+	}
+	get_page(page);
+	if (atomic_inc_and_test(&page->_mapcount))
+		(*first)++;
+	set_pte_at(vma->vm_mm, addr, pte, entry);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef USM_PTE_H
+#define USM_PTE_H
+
+#include <linux/mm.h>
+#include <linux/pgtable.h>
+
+/*
+ * One locked page table: 512 entries, the same window that a bucket describes.
+ * Its lock is the bucket's lock while the mm lives.
+ */
+struct usm_table {
+	pte_t *base;		/* entry of the window's first page */
+	spinlock_t *lock;
+};
+
+/*
+ * Lock the page table of addr. The caller holds the mmap lock or a VMA lock, so
+ * that tables of the VMA are not freed. False: there is none.
+ */
+bool usm_table_lock(struct mm_struct *mm, unsigned long addr, struct usm_table *table);
+void usm_table_unlock(struct usm_table *table);
+/* The same, made if need be; false: no memory. Sleeps. */
+bool usm_table_lock_alloc(struct mm_struct *mm, unsigned long addr,
+			  struct usm_table *table);
+
+static inline pte_t *usm_table_pte(struct usm_table *table, unsigned long addr)
+{
+	return table->base + pte_index(addr);
+}
+
+/*
+ * Map a page whose module reference the caller holds: takes the mapping's own
+ * reference and map count. The caller accounts `*first` pages as mapped and one
+ * page of rss each. Table locked; the entry is empty.
+ */
+enum usm_map { USM_MAP_OWN, USM_MAP_SHARED };
+void usm_pte_map(struct vm_area_struct *vma, unsigned long addr, pte_t *pte,
+		 struct page *page, enum usm_map how, unsigned int *first);
+
+#endif /* USM_PTE_H */

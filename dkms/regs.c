@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Hooks by symbol name, with ftrace: the nop at a function's entry becomes a call
+ * while the module is loaded. x86-64.
+ */
+#include <linux/ftrace.h>
+#include <linux/string.h>
+#include <asm/ptrace.h>
+
+#include "regs.h"
+
+static usm_mmap_hook_t usm_mmap_hook;
+static usm_brk_hook_t usm_brk_hook;
+
+/* System calls get their arguments by pointer: brk(0), 64 and 32 bit. */
+static const struct pt_regs usm_brk_query;
+
+static void notrace usm_on_mmap_region(unsigned long ip, unsigned long parent,
+				       struct ftrace_ops *ops, struct ftrace_regs *fregs)
+{
+	struct pt_regs *regs = ftrace_get_regs(fregs);
+	struct usm_hook_args args = {
+		.arg = { regs->di, regs->si, regs->dx, regs->cx, regs->r8 },
+	};
+
+	usm_mmap_hook(&args);
+	regs->di = args.arg[USM_MMAP_FILE];
+	regs->cx = args.arg[USM_MMAP_FLAGS];
+}
+
+static void notrace usm_on_brk64(unsigned long ip, unsigned long parent,
+				 struct ftrace_ops *ops, struct ftrace_regs *fregs)
+{
+	struct pt_regs *regs = ftrace_get_regs(fregs);
+
+	if (usm_brk_hook(((const struct pt_regs *)regs->di)->di))
+		regs->di = (unsigned long)&usm_brk_query;
+}
+
+static void notrace usm_on_brk32(unsigned long ip, unsigned long parent,
+				 struct ftrace_ops *ops, struct ftrace_regs *fregs)
+{
+	struct pt_regs *regs = ftrace_get_regs(fregs);
+
+	if (usm_brk_hook((u32)((const struct pt_regs *)regs->di)->bx))
+		regs->di = (unsigned long)&usm_brk_query;
+}
+
+/* Permanent: kernel.ftrace_enabled cannot be cleared under them. */
+#define USM_HOOK_FLAGS	(FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_PERMANENT)
+
+static struct {
+	const char *symbol;
+	struct ftrace_ops ops;
+} usm_hooks[] = {
+	{ "mmap_region", { .func = usm_on_mmap_region, .flags = USM_HOOK_FLAGS } },
+	{ "__x64_sys_brk", { .func = usm_on_brk64, .flags = USM_HOOK_FLAGS } },
+#ifdef CONFIG_IA32_EMULATION
+	{ "__ia32_sys_brk", { .func = usm_on_brk32, .flags = USM_HOOK_FLAGS } },
+#endif
+};
+
+static void usm_hooks_disarm_first(int nr)
+{
+	while (nr--) {
+		unregister_ftrace_function(&usm_hooks[nr].ops);
+		ftrace_free_filter(&usm_hooks[nr].ops);
+	}
+}
+
+int usm_hooks_arm(usm_mmap_hook_t mmap, usm_brk_hook_t brk)
+{
+	int i, err;
+
+	usm_mmap_hook = mmap;
+	usm_brk_hook = brk;
+	for (i = 0; i < ARRAY_SIZE(usm_hooks); i++) {
+		struct ftrace_ops *ops = &usm_hooks[i].ops;
+		char *symbol = (char *)usm_hooks[i].symbol;
+
+		err = ftrace_set_filter(ops, symbol, strlen(symbol), 1);
+		if (!err)
+			err = register_ftrace_function(ops);
+		if (err) {
+			pr_err("cannot hook %s: error %d%s\n", symbol, err,
+			       err == -EBUSY ? " (is kernel.ftrace_enabled 0?)" : "");
+			ftrace_free_filter(ops);
+			usm_hooks_disarm_first(i);
+			return err;
+		}
+	}
+	return 0;
+}
+
+void usm_hooks_disarm(void)
+{
+	usm_hooks_disarm_first(ARRAY_SIZE(usm_hooks));
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The hooks and the registers they touch: what an architecture must bring.
+ */
+#ifndef USM_REGS_H
+#define USM_REGS_H
+
+#include <linux/types.h>
+
+/* Arguments of mmap_region(file, addr, len, vm_flags, pgoff, uf). */
+enum { USM_MMAP_FILE, USM_MMAP_ADDR, USM_MMAP_LEN, USM_MMAP_FLAGS, USM_MMAP_PGOFF };
+
+/* What the handler leaves here is what the function gets. */
+struct usm_hook_args {
+	unsigned long arg[5];
+};
+
+typedef void (*usm_mmap_hook_t)(struct usm_hook_args *args);
+typedef bool (*usm_brk_hook_t)(unsigned long brk);
+
+/*
+ * Atomic context, RCU watching. Returns an error that names what this kernel
+ * lacks in the log. disarm() returns when no handler runs any more.
+ */
+int usm_hooks_arm(usm_mmap_hook_t mmap, usm_brk_hook_t brk);
+void usm_hooks_disarm(void);
+
+#endif /* USM_REGS_H */

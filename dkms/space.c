@@ -1,0 +1,468 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/file.h>
+#include <linux/hashtable.h>
+#include <linux/idr.h>
+#include <linux/module.h>
+#include <linux/mount.h>
+#include <linux/pagemap.h>
+#include <linux/pseudo_fs.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "compat/compat.h"
+#include "event.h"
+#include "fault.h"
+#include "grow.h"
+#include "limbo.h"
+#include "pte.h"
+#include "space.h"
+
+#define USM_MAGIC		0x75736d20	/* "usm " */
+#define USM_TAG_BITS		20
+/* __mmu_notifier_register() gives up when a signal is pending; it is not for us. */
+#define USM_REGISTER_TRIES	100
+/* exit_mmap() tells when it begins, not when it is done. */
+#define USM_REAP_DELAY_MAX	(HZ / 10)
+
+static void usm_space_reap_work(struct work_struct *work);
+
+static DEFINE_HASHTABLE(usm_spaces, 10);
+static DEFINE_SPINLOCK(usm_spaces_lock);
+static DEFINE_IDA(usm_tags);
+static struct kmem_cache *usm_bucket_cache;
+static struct vfsmount *usm_mount;
+struct file *usm_template;
+
+/* ------------------------------------------------------------------ the family */
+
+static const struct address_space_operations usm_aops = {
+	.dirty_folio = noop_dirty_folio,
+};
+
+static struct inode *usm_inode_new(struct usm_family *family)
+{
+	struct inode *inode = alloc_anon_inode(usm_mount->mnt_sb);
+
+	if (IS_ERR(inode))
+		return inode;
+	inode->i_mapping->a_ops = &usm_aops;
+	inode->i_private = family;
+	inode->i_flags |= S_NOCMTIME;
+	/* Unlinked: core dumps take it for anonymous memory. */
+	clear_nlink(inode);
+	return inode;
+}
+
+/* Takes over a reference to the inode, also on failure. */
+static struct file *usm_file_new(struct inode *inode, const struct file_operations *fops)
+{
+	struct file *file;
+
+	__module_get(fops->owner);
+	file = alloc_file_pseudo(inode, usm_mount, "usm", O_RDWR, fops);
+	if (IS_ERR(file)) {
+		module_put(fops->owner);
+		iput(inode);
+	}
+	return file;
+}
+
+static struct usm_family *usm_family_new(void)
+{
+	struct usm_family *family = kzalloc(sizeof(*family), GFP_KERNEL_ACCOUNT);
+	struct inode *inode;
+
+	if (!family)
+		return NULL;
+	atomic_long_set(&family->refs, 1);
+	inode = usm_inode_new(family);
+	if (IS_ERR(inode))
+		goto fail;
+	ihold(inode);
+	family->file = usm_file_new(inode, &usm_space_fops);
+	if (IS_ERR(family->file)) {
+		iput(inode);
+		goto fail;
+	}
+	family->broken = usm_file_new(inode, &usm_space_fops);
+	if (IS_ERR(family->broken)) {
+		fput(family->file);
+		goto fail;
+	}
+	return family;
+fail:
+	kfree(family);
+	return NULL;
+}
+
+void usm_family_put_many(struct usm_family *family, long nr)
+{
+	if (!family || !nr || atomic_long_sub_return(nr, &family->refs))
+		return;
+	fput(family->file);
+	fput(family->broken);
+	kfree(family);
+}
+
+/* ------------------------------------------------------------------- the space */
+
+struct usm_space *usm_space_find(struct mm_struct *mm)
+{
+	struct usm_space *space;
+
+	hash_for_each_possible_rcu(usm_spaces, space, node, (unsigned long)mm)
+		if (space->mm == mm)
+			return space;
+	return NULL;
+}
+
+static void usm_space_notifier_free(struct mmu_notifier *notifier)
+{
+	kfree_rcu(container_of(notifier, struct usm_space, notifier), rcu);
+}
+
+static void usm_space_on_release(struct mmu_notifier *notifier, struct mm_struct *mm)
+{
+	struct usm_space *space = container_of(notifier, struct usm_space, notifier);
+
+	spin_lock(&usm_spaces_lock);
+	hash_del_rcu(&space->node);
+	spin_unlock(&usm_spaces_lock);
+	WRITE_ONCE(space->exiting, true);
+	queue_delayed_work(usm_wq, &space->reap_work, 0);
+}
+
+/* Of [first, end), what is not mapped any more was dropped by its owner. */
+static void usm_space_forget_window(struct usm_space *space, struct usm_bucket *bucket,
+				    unsigned long first, unsigned long end,
+				    struct usm_drop *drop)
+{
+	unsigned long page;
+	struct usm_table table;
+
+	/*
+	 * The caller of the notifier holds the mmap lock, and munmap() frees
+	 * tables after it. Where there is none, make one: its lock is what keeps
+	 * a fault in another VMA of the same window away.
+	 */
+	if (!usm_table_lock_alloc(space->mm, first << PAGE_SHIFT, &table))
+		return;
+	for (page = first; page < end && atomic_read(&bucket->used); page++) {
+		u32 slot = *usm_bucket_slot(bucket, page);
+
+		if ((slot & USM_SLOT_SET) && !(slot & USM_SLOT_BUSY) &&
+		    pte_none(*usm_table_pte(&table, page << PAGE_SHIFT)))
+			usm_slot_drop(bucket, page, drop);
+	}
+	usm_table_unlock(&table);
+}
+
+static void usm_space_forget(struct usm_space *space, unsigned long first,
+			     unsigned long end)
+{
+	struct usm_bucket *bucket;
+	struct usm_drop drop;
+	unsigned long index;
+	unsigned int flags;
+
+	usm_drop_init(&drop, space);
+	/* Reclaim must not come back to a notifier from within one. */
+	flags = memalloc_nofs_save();
+	xa_for_each_range(&space->buckets, index, bucket, first >> USM_WINDOW_SHIFT,
+			  (end - 1) >> USM_WINDOW_SHIFT) {
+		unsigned long base = index << USM_WINDOW_SHIFT;
+
+		if (atomic_read(&bucket->used))
+			usm_space_forget_window(space, bucket, max(first, base),
+						min(end, base + USM_WINDOW_PAGES), &drop);
+	}
+	memalloc_nofs_restore(flags);
+	usm_drop_finish(&drop);
+}
+
+static void usm_space_on_invalidate_end(struct mmu_notifier *notifier,
+					const struct mmu_notifier_range *range)
+{
+	struct usm_space *space = container_of(notifier, struct usm_space, notifier);
+	unsigned long first = range->start >> PAGE_SHIFT;
+	unsigned long end = range->end >> PAGE_SHIFT;
+
+	if (range->event != MMU_NOTIFY_UNMAP && range->event != MMU_NOTIFY_CLEAR)
+		return;
+	/*
+	 * mremap() moves entries away from [move_start, move_end) and says that it
+	 * unmaps them; the start may have been rounded down to a whole table.
+	 */
+	if (space->move_task == current && first < space->move_end &&
+	    end > space->move_start) {
+		if (first < space->move_start)
+			usm_space_forget(space, first, space->move_start);
+		first = space->move_end;
+	}
+	if (first < end)
+		usm_space_forget(space, first, end);
+}
+
+static const struct mmu_notifier_ops usm_space_notifier_ops = {
+	.release = usm_space_on_release,
+	.invalidate_range_end = usm_space_on_invalidate_end,
+	.free_notifier = usm_space_notifier_free,
+};
+
+static int usm_space_register(struct usm_space *space)
+{
+	int tries = USM_REGISTER_TRIES, err;
+	bool pending = false;
+
+	do {
+		if (test_and_clear_thread_flag(TIF_SIGPENDING))
+			pending = true;
+		err = __mmu_notifier_register(&space->notifier, space->mm);
+	} while (err == -EINTR && --tries);
+	/* At worst one look too many at the signals. */
+	if (pending || err)
+		set_thread_flag(TIF_SIGPENDING);
+	return err;
+}
+
+struct usm_space *usm_space_new(struct usm_domain *domain, struct mm_struct *mm,
+				struct usm_family *family)
+{
+	struct usm_space *space;
+	int tag, err = -ENOMEM;
+
+	mmap_assert_write_locked(mm);
+	if (!usm_domain_use(domain))
+		return ERR_PTR(-ENODEV);
+	usm_domain_get(domain);
+	space = kzalloc(sizeof(*space), GFP_KERNEL_ACCOUNT);
+	if (!space)
+		goto fail_domain;
+	if (family)
+		usm_family_get_many(family, 1);
+	else
+		family = usm_family_new();
+	if (!family)
+		goto fail_space;
+	tag = ida_alloc_max(&usm_tags, BIT(USM_TAG_BITS) - 1, GFP_KERNEL);
+	if (tag < 0)
+		goto fail_family;
+
+	space->notifier.ops = &usm_space_notifier_ops;
+	space->mm = mm;
+	space->domain = domain;
+	space->family = family;
+	space->tag = tag;
+	xa_init(&space->buckets);
+	INIT_DELAYED_WORK(&space->reap_work, usm_space_reap_work);
+	err = usm_space_register(space);
+	if (err)
+		goto fail_tag;
+
+	spin_lock(&domain->space_lock);
+	space->id = domain->next_space++;
+	list_add_tail(&space->list, &domain->spaces);
+	spin_unlock(&domain->space_lock);
+	atomic_inc(&domain->nr_spaces);
+	spin_lock(&usm_spaces_lock);
+	hash_add_rcu(usm_spaces, &space->node, (unsigned long)mm);
+	spin_unlock(&usm_spaces_lock);
+	return space;
+fail_tag:
+	ida_free(&usm_tags, tag);
+fail_family:
+	usm_family_put_many(family, 1);
+fail_space:
+	kfree(space);
+fail_domain:
+	usm_domain_unuse(domain);
+	usm_domain_put(domain);
+	return ERR_PTR(err);
+}
+
+/* ----------------------------------------------------------------- its buckets */
+
+struct usm_bucket *usm_space_bucket(struct usm_space *space, unsigned long page)
+{
+	return xa_load(&space->buckets, page >> USM_WINDOW_SHIFT);
+}
+
+struct usm_bucket *usm_space_bucket_make(struct usm_space *space, unsigned long page)
+{
+	struct usm_bucket *bucket = usm_space_bucket(space, page), *other;
+	struct mem_cgroup *old;
+
+	if (likely(bucket))
+		return bucket;
+	old = set_active_memcg(space->domain->memcg);
+	bucket = kmem_cache_zalloc(usm_bucket_cache, GFP_KERNEL_ACCOUNT);
+	if (bucket) {
+		other = xa_cmpxchg(&space->buckets, page >> USM_WINDOW_SHIFT, NULL, bucket,
+				   GFP_KERNEL_ACCOUNT);
+		if (other) {
+			kmem_cache_free(usm_bucket_cache, bucket);
+			bucket = xa_is_err(other) ? NULL : other;
+		}
+	}
+	set_active_memcg(old);
+	return bucket;
+}
+
+void usm_slot_fill(struct usm_space *space, struct usm_bucket *bucket, unsigned long page,
+		   u32 frame)
+{
+	WRITE_ONCE(*usm_bucket_slot(bucket, page), USM_SLOT_SET | frame);
+	atomic_inc(&bucket->used);
+}
+
+void usm_drop_init(struct usm_drop *drop, struct usm_space *space)
+{
+	drop->space = space;
+	drop->nr = 0;
+	INIT_LIST_HEAD(&drop->pages);
+}
+
+void usm_slot_drop(struct usm_bucket *bucket, unsigned long page, struct usm_drop *drop)
+{
+	struct usm_domain *domain = drop->space->domain;
+	u32 *slot = usm_bucket_slot(bucket, page);
+	u32 frame = *slot & USM_SLOT_FRAME, refs;
+	struct page *p = usm_frame_page(domain, frame);
+
+	WRITE_ONCE(*slot, 0);
+	atomic_dec(&bucket->used);
+	refs = (u32)atomic_long_dec_return(usm_page_word(p));
+	if (!refs) {
+		list_add_tail(&p->lru, &drop->pages);
+		drop->nr++;
+	} else if (refs == 1) {
+		/* The other one may drop it this moment: its entry is not ours. */
+		usm_count_add(domain, USM_N_SHARED, -1);
+	}
+}
+
+void usm_drop_finish(struct usm_drop *drop)
+{
+	if (!drop->nr)
+		return;
+	usm_count_add(drop->space->domain, USM_N_MAPPED, -(s64)drop->nr);
+	usm_limbo_add(drop->space->domain, drop->space->family, &drop->pages, drop->nr);
+	drop->nr = 0;
+}
+
+/* -------------------------------------------------------------------- the end */
+
+/* The mm has no page tables any more: what the slots name is unmapped. */
+static void usm_space_drop_all(struct usm_space *space)
+{
+	struct usm_bucket *bucket;
+	unsigned long index, page;
+	struct usm_drop drop;
+
+	usm_drop_init(&drop, space);
+	xa_for_each(&space->buckets, index, bucket) {
+		unsigned long base = index << USM_WINDOW_SHIFT;
+
+		for (page = base; atomic_read(&bucket->used); page++)
+			if (*usm_bucket_slot(bucket, page) & USM_SLOT_SET)
+				usm_slot_drop(bucket, page, &drop);
+		xa_erase(&space->buckets, index);
+		kmem_cache_free(usm_bucket_cache, bucket);
+		usm_drop_finish(&drop);
+		cond_resched();
+	}
+	xa_destroy(&space->buckets);
+}
+
+static void usm_space_reap_work(struct work_struct *work)
+{
+	struct usm_space *space = container_of(to_delayed_work(work), struct usm_space,
+					       reap_work);
+	struct usm_domain *domain = space->domain;
+
+	/* exit_mmap() says when it begins; it has ended when the tables are gone. */
+	if (mm_pgtables_bytes(space->mm)) {
+		space->reap_delay = clamp_t(unsigned long, space->reap_delay * 2, 1,
+					    USM_REAP_DELAY_MAX);
+		queue_delayed_work(usm_wq, &space->reap_work, space->reap_delay);
+		return;
+	}
+	usm_space_drop_all(space);
+	spin_lock(&domain->space_lock);
+	list_del(&space->list);
+	spin_unlock(&domain->space_lock);
+	usm_event_post(domain, USM_EV_SPACE_EXIT, space->id, 0, 0, 0, 0);
+	if (atomic_dec_and_test(&domain->nr_spaces))
+		usm_grow_tidy(domain);
+	usm_family_put_many(space->family, 1);
+	ida_free(&usm_tags, space->tag);
+	/* Frees the space after a grace period. */
+	mmu_notifier_put(&space->notifier);
+	usm_domain_unuse(domain);
+	usm_domain_put(domain);
+}
+
+vm_fault_t usm_space_sigbus(struct usm_space *space, const char *why)
+{
+	usm_count_add(space->domain, USM_N_SIGBUS, 1);
+	pr_warn_ratelimited("domain %llu (%s): %s[%d]: SIGBUS: %s\n", space->domain->id,
+			    space->domain->label, current->comm, task_pid_nr(current), why);
+	return VM_FAULT_SIGBUS;
+}
+
+/* ------------------------------------------------------------------ the module */
+
+static int usm_fs_init_context(struct fs_context *fc)
+{
+	return init_pseudo(fc, USM_MAGIC) ? 0 : -ENOMEM;
+}
+
+/* No owner: the mount would keep the module, whose exit unmounts it. */
+static struct file_system_type usm_fs = {
+	.name = "usm",
+	.init_fs_context = usm_fs_init_context,
+	.kill_sb = kill_anon_super,
+};
+
+int usm_space_init(void)
+{
+	struct inode *inode;
+	int err;
+
+	usm_bucket_cache = KMEM_CACHE(usm_bucket, SLAB_ACCOUNT);
+	if (!usm_bucket_cache)
+		return -ENOMEM;
+	usm_mount = kern_mount(&usm_fs);
+	if (IS_ERR(usm_mount)) {
+		err = PTR_ERR(usm_mount);
+		goto fail_cache;
+	}
+	inode = usm_inode_new(NULL);
+	if (IS_ERR(inode)) {
+		err = PTR_ERR(inode);
+		goto fail_mount;
+	}
+	usm_template = usm_file_new(inode, &usm_template_fops);
+	if (IS_ERR(usm_template)) {
+		err = PTR_ERR(usm_template);
+		goto fail_mount;
+	}
+	return 0;
+fail_mount:
+	kern_unmount(usm_mount);
+fail_cache:
+	kmem_cache_destroy(usm_bucket_cache);
+	return err;
+}
+
+/* Nothing is adopted any more and no mmap() is on its way to the template. */
+void usm_space_uninit(void)
+{
+	__fput_sync(usm_template);
+	mmu_notifier_synchronize();
+	rcu_barrier();
+	kern_unmount(usm_mount);
+	kmem_cache_destroy(usm_bucket_cache);
+	ida_destroy(&usm_tags);
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef USM_SPACE_H
+#define USM_SPACE_H
+
+#include <linux/atomic.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/mmu_notifier.h>
+#include <linux/rcupdate.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+#include "core/window.h"
+#include "frame.h"
+
+/*
+ * The file that a process and its forks map. One inode, because a child's VMA is
+ * inserted into the interval tree next to its parent's; two files, because VMAs
+ * of a child whose copy failed must never merge with good ones. Counted by its
+ * spaces and by every frame in limbo: page->mapping points into the inode.
+ */
+struct usm_family {
+	atomic_long_t refs;
+	struct file *file;
+	struct file *broken;
+};
+
+/*
+ * What a space knows of the pages of one page table. slot[n] names the frame that
+ * holds the page, plus USM_SLOT_SET. Changed under the page table's lock, or with
+ * the mmap lock held for writing, or when the mm is gone, by its reaper.
+ */
+struct usm_bucket {
+	atomic_t used;			/* slots that are set */
+	u32 slot[USM_WINDOW_PAGES];
+};
+
+#define USM_SLOT_SET	(1u << 31)
+/* The entry is empty for a moment, the page is not: wait for it. */
+#define USM_SLOT_BUSY	(1u << 30)
+#define USM_SLOT_FRAME	(USM_SLOT_BUSY - 1)
+
+static_assert(USM_MAX_FRAMES - 1 <= USM_SLOT_FRAME);
+
+struct usm_space {
+	struct mmu_notifier notifier;	/* holds the mm; its callbacks find us */
+	struct hlist_node node;		/* by mm; RCU */
+	struct list_head list;		/* of the domain's spaces */
+	struct mm_struct *mm;
+	struct usm_domain *domain;	/* a use of it, dropped by the reaper */
+	struct usm_family *family;
+	struct xarray buckets;		/* by page number >> USM_WINDOW_SHIFT */
+	u32 id;
+	u32 tag;			/* of its pages' index; unique among the living */
+	bool broken;			/* a fork into it failed: faults are SIGBUS */
+	bool cow;			/* its VMAs have the copy-on-write operations */
+	bool exiting;			/* the mm's last user is gone */
+	/* mremap in progress, [move_start, move_end) is where from. */
+	struct task_struct *move_task;
+	unsigned long move_start;
+	unsigned long move_end;
+	unsigned long reap_delay;	/* jiffies */
+	struct delayed_work reap_work;
+	struct rcu_head rcu;
+};
+
+int usm_space_init(void);
+void usm_space_uninit(void);
+
+/* The file that stands for any space until ->mmap has made one. */
+extern struct file *usm_template;
+
+/* Under rcu_read_lock(), or where the mm cannot exit. */
+struct usm_space *usm_space_find(struct mm_struct *mm);
+
+/*
+ * A space for the mm, whose mmap lock is held for writing. family: of the
+ * parent, or NULL for a new one. Sleeps.
+ */
+struct usm_space *usm_space_new(struct usm_domain *domain, struct mm_struct *mm,
+				struct usm_family *family);
+
+struct usm_bucket *usm_space_bucket(struct usm_space *space, unsigned long page);
+/* The same, made if need be; NULL: no memory. Sleeps. */
+struct usm_bucket *usm_space_bucket_make(struct usm_space *space, unsigned long page);
+
+static inline u32 *usm_bucket_slot(struct usm_bucket *bucket, unsigned long page)
+{
+	return &bucket->slot[page & (USM_WINDOW_PAGES - 1)];
+}
+
+/* Frames on their way to limbo. */
+struct usm_drop {
+	struct usm_space *space;
+	struct list_head pages;
+	unsigned int nr;
+};
+
+/* Fill an empty slot with a frame that it shares or owns alone. */
+void usm_slot_fill(struct usm_space *space, struct usm_bucket *bucket, unsigned long page,
+		   u32 frame);
+/* Empty a slot; its frame goes to `drop` when no other slot names it. */
+void usm_slot_drop(struct usm_bucket *bucket, unsigned long page, struct usm_drop *drop);
+void usm_drop_init(struct usm_drop *drop, struct usm_space *space);
+/* Without the page table's lock. */
+void usm_drop_finish(struct usm_drop *drop);
+
+/* ->open in copy_vma() and ->mremap: pages keep their frames at a new address. */
+void usm_space_move_begin(struct usm_space *space, struct vm_area_struct *vma);
+int usm_space_move_end(struct usm_space *space, struct vm_area_struct *vma);
+
+/* page->index: unique per space and page, for shared futexes. */
+static inline pgoff_t usm_space_index(struct usm_space *space, unsigned long page)
+{
+	return ((pgoff_t)space->tag << 44) | page;
+}
+
+static inline struct usm_family *usm_page_family(struct page *page)
+{
+	return page->mapping->host->i_private;
+}
+
+static inline void usm_family_get_many(struct usm_family *family, long nr)
+{
+	atomic_long_add(nr, &family->refs);
+}
+void usm_family_put_many(struct usm_family *family, long nr);
+
+/* Log and count a fault that cannot be answered; returns VM_FAULT_SIGBUS. */
+vm_fault_t usm_space_sigbus(struct usm_space *space, const char *why);
+
+#endif /* USM_SPACE_H */

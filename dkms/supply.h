@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef USM_SUPPLY_H
+#define USM_SUPPLY_H
+
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <uapi/linux/usm.h>
+
+struct usm_domain;
+
+/* One CPU's supply. A fault takes from its own and, if that is empty, others'. */
+struct usm_supply {
+	spinlock_t lock;		/* all below, and the consumer side of ring */
+	struct usm_ring *ring;		/* shared: written by both sides */
+	u32 tail;			/* ours; ring->tail is a copy */
+	u32 run_frame;			/* what is left of the entry taken last, */
+	u32 run_count;			/* not claimed yet */
+	u32 low_head;			/* head when SUPPLY_LOW was posted last */
+	bool low;			/* ... and it was not more since */
+};
+
+/* A run of frames that the caller has claimed. */
+struct usm_run {
+	u32 frame;
+	u32 count;
+};
+
+int usm_supply_init(struct usm_domain *domain);
+void usm_supply_uninit(struct usm_domain *domain);
+void usm_supply_reset(struct usm_domain *domain);
+size_t usm_supply_size(void);
+
+/*
+ * Take up to `want` frames in the order of supply, as at most `max` runs.
+ * Returns the number of runs; their frames are claimed. Process context.
+ */
+unsigned int usm_supply_take(struct usm_domain *domain, unsigned int want,
+			     struct usm_run *runs, unsigned int max);
+
+#endif /* USM_SUPPLY_H */
