@@ -166,7 +166,7 @@ static int print_faults(const cJSON *container, const cJSON *stat)
 
 	r |= line("fault order", order(stat));
 	r |= line("faults", usmctl_count(container, "faults"));
-	r |= line("pages that they mapped", usmctl_count(container, "fault_pages"));
+	r |= line("pages mapped", usmctl_count(container, "fault_pages"));
 	r |= line("faults saved", usmctl_count(container, "faults_saved"));
 	r |= print_orders(stat);
 	return r;

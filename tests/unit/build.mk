@@ -13,3 +13,17 @@ $(eval $(call usm_unit_test,test-common,$(O)/san/tests/unit/test_common.o $(UNIT
 $(eval $(call usm_unit_test,test-control,$(O)/san/tests/unit/test_control.o $(UNIT_COMMON),$(UNIT_PKGS)))
 $(eval $(call usm_unit_test,test-hook,$(O)/san/tests/unit/test_hook.o \
 	$(O)/san/src/hook/state.o $(O)/san/src/hook/input.o $(UNIT_COMMON),$(UNIT_PKGS)))
+
+# The programs themselves, with the sanitizers on.
+UNIT_USMCTL	:= $(patsubst src/%,$(O)/san/src/%,$(patsubst %.c,%.o,$(wildcard src/usmctl/*.c))) \
+		   $(UNIT_ANNOTATION)
+UNIT_HOOK	:= $(patsubst src/%,$(O)/san/src/%,$(patsubst %.c,%.o,$(wildcard src/hook/*.c))) \
+		   $(UNIT_COMMON)
+UNIT_PEER	:= $(O)/san/tests/unit/peer.o $(UNIT_COMMON)
+
+$(eval $(call usm_program,$(O)/san/usmctl,$(UNIT_USMCTL),libcjson libsystemd,$(CFLAGS_SAN)))
+$(eval $(call usm_program,$(O)/san/usm-oci-hook,$(UNIT_HOOK),libcjson libsystemd,$(CFLAGS_SAN)))
+$(eval $(call usm_unit_test,test-usmctl,$(O)/san/tests/unit/test_usmctl.o $(UNIT_PEER),$(UNIT_PKGS)))
+$(O)/tests/test-usmctl: $(O)/san/usmctl
+$(eval $(call usm_unit_test,test-hook-program,$(O)/san/tests/unit/test_hook_program.o $(UNIT_PEER),$(UNIT_PKGS)))
+$(O)/tests/test-hook-program: $(O)/san/usm-oci-hook
