@@ -2,6 +2,7 @@
 #include "answer.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 
 static bool overlaps(const struct usm_run *runs, uint32_t n, uint32_t frame)
 {
@@ -51,7 +52,7 @@ struct usm_answer usm_answer_check(struct usm_frameset *idle, const struct usm_r
 		if (answer.verdict)
 			break;
 		if (runs[i].count > wanted - total) {
-			answer = wrong(USM_ANSWER_TOO_MANY_FRAMES, i, 0);
+			answer = wrong(USM_ANSWER_TOO_MANY_FRAMES, i, runs[i].frame);
 			break;
 		}
 		total += runs[i].count;
@@ -62,15 +63,11 @@ struct usm_answer usm_answer_check(struct usm_frameset *idle, const struct usm_r
 	return answer;
 }
 
-const char *usm_answer_words(enum usm_answer_verdict verdict)
+static const char *words(enum usm_answer_verdict verdict)
 {
 	switch (verdict) {
-	case USM_ANSWER_FINE:
-		return "is fine";
-	case USM_ANSWER_TOO_MANY_RUNS:
-		return "are more runs than there was room for";
 	case USM_ANSWER_TOO_MANY_FRAMES:
-		return "makes more frames than were asked for";
+		return "starts a run that makes more frames than were asked for";
 	case USM_ANSWER_BAD_COUNT:
 		return "starts a run of no frame or of more than 512";
 	case USM_ANSWER_OUT_OF_RANGE:
@@ -79,6 +76,18 @@ const char *usm_answer_words(enum usm_answer_verdict verdict)
 		return "is in the answer twice";
 	case USM_ANSWER_NOT_IDLE:
 		return "is not free, or was supplied already";
+	case USM_ANSWER_FINE:
+	case USM_ANSWER_TOO_MANY_RUNS:
+		break;
 	}
-	return "is wrong";
+	return "is fine";
+}
+
+int usm_answer_print(const struct usm_answer *answer, char text[static USM_ANSWER_TEXT])
+{
+	if (answer->verdict == USM_ANSWER_TOO_MANY_RUNS)
+		return snprintf(text, USM_ANSWER_TEXT, "%u runs, more than there was room for",
+				answer->run);
+	return snprintf(text, USM_ANSWER_TEXT, "run %u, frame %u %s", answer->run, answer->frame,
+			words(answer->verdict));
 }

@@ -25,8 +25,8 @@ enum usm_answer_verdict {
 
 struct usm_answer {
 	enum usm_answer_verdict verdict;
-	uint32_t run;		/* the first that is wrong */
-	uint32_t frame;		/* ... and where it is; 0 with TOO_MANY_* */
+	uint32_t run;		/* the first that is wrong; TOO_MANY_RUNS: how many */
+	uint32_t frame;		/* where in it */
 };
 
 /*
@@ -36,7 +36,11 @@ struct usm_answer {
 struct usm_answer usm_answer_check(struct usm_frameset *idle, const struct usm_run *runs,
 				   uint32_t returned, uint32_t capacity, uint32_t wanted);
 
-/* "is not free or was supplied already", ...: to stand after "frame 17 ". */
-const char *usm_answer_words(enum usm_answer_verdict verdict);
+/*
+ * The answer in words: "run 3, frame 17 is not free, or was supplied already".
+ * Returns what snprintf() does.
+ */
+#define USM_ANSWER_TEXT	128
+int usm_answer_print(const struct usm_answer *answer, char text[static USM_ANSWER_TEXT]);
 
 #endif /* USM_INSTANCE_ANSWER_H */

@@ -3,9 +3,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "events.h"
-#include "journal.h"
 #include "lane.h"
 
 int usm_engine_init(struct usm_engine *engine, const struct usm_engine_setup *setup)
@@ -50,8 +50,8 @@ int usm_engine_begin(struct usm_engine *engine, uint64_t now, struct usm_error *
 	engine->runtime.beginning = false;
 
 	if (r)
-		return usm_error_errno(err, r < 0 && r > -4096 ? -r : EINVAL,
-				       "policy %s refused to begin", policy->name);
+		return usm_error_set(err, EPROTO, "policy %s refused to begin: %s", policy->name,
+				     strerrordesc_np(r < 0 ? -r : r) ?: "no reason given");
 	engine->begun = true;
 	return usm_parameters_verdict(engine->setup.parameters, err);
 }

@@ -87,6 +87,7 @@ struct usm_engine {
 	uint32_t next_lane;	/* with which the next round begins */
 	uint32_t scrub;		/* where the next tick goes on */
 	uint64_t lost;		/* of the event ring, as seen */
+	uint64_t put;		/* frames, into all rings */
 	uint64_t wrong;		/* answers that were dropped */
 	struct usm_answer first_wrong;
 };
@@ -100,7 +101,10 @@ int usm_engine_init(struct usm_engine *engine, const struct usm_engine_setup *se
 /* Ends the policy too. Takes a zeroed engine. */
 void usm_engine_done(struct usm_engine *engine);
 
-/* The policy's init(), and whether it took its parameters. */
+/*
+ * The policy's init(), and whether it took its parameters. -EPROTO: it refused;
+ * -EINVAL: a parameter does not fit.
+ */
 int usm_engine_begin(struct usm_engine *engine, uint64_t now, struct usm_error *err);
 
 /* The domain has just been armed: rings are empty, what was known is stale. */

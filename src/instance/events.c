@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "events.h"
 
-#include "journal.h"
-
 void usm_events_announce(struct usm_engine *engine, uint32_t frame, uint32_t count,
 			 void (*call)(void *state, uint32_t frame, uint32_t count))
 {

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "events.h"
-#include "journal.h"
 
 void usm_lanes_done(struct usm_lane **lanes, const struct usm_mapping *mapping)
 {
@@ -159,33 +158,13 @@ static uint32_t lane_put(struct usm_engine *engine, uint32_t cpu, const struct u
 			break;
 		*lane_slot(engine, cpu, lane->put++) = entry;
 		lane->held += length;
+		engine->put += length;
 		lane->answered = true;
 		usm_index_offer(index, frame, length);
 		total += length;
 		frame += length;
 	}
 	return total;
-}
-
-static void complain(struct usm_engine *engine, struct usm_answer answer,
-		     const struct usm_supply_request *request, uint32_t returned)
-{
-	const char *name = engine->setup.policy->name;
-
-	/* Once: a policy that errs in one answer does so in thousands. */
-	if (engine->wrong++)
-		return;
-	engine->first_wrong = answer;
-	if (answer.verdict == USM_ANSWER_TOO_MANY_RUNS)
-		usm_journal_write(LOG_WARNING, USM_MSG_POLICY_WRONG,
-				  "policy %s gave a wrong answer for CPU %u, which was dropped, as "
-				  "further ones will be: %u %s", name, request->cpu, returned,
-				  usm_answer_words(answer.verdict));
-	else
-		usm_journal_write(LOG_WARNING, USM_MSG_POLICY_WRONG,
-				  "policy %s gave a wrong answer for CPU %u, which was dropped, as "
-				  "further ones will be: run %u, frame %u %s", name, request->cpu,
-				  answer.run, answer.frame, usm_answer_words(answer.verdict));
 }
 
 /*
@@ -213,7 +192,8 @@ static int lane_ask(struct usm_engine *engine, uint32_t cpu, uint32_t frames, ui
 	n = engine->setup.policy->supply(engine->state, &request, runs, USM_ENGINE_RUNS);
 	answer = usm_answer_check(&engine->index.idle, runs, n, USM_ENGINE_RUNS, frames);
 	if (answer.verdict) {
-		complain(engine, answer, &request, n);
+		if (!engine->wrong++)
+			engine->first_wrong = answer;
 		return 0;
 	}
 	if (!urgent) {

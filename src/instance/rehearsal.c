@@ -83,11 +83,11 @@ static int stage_kick(void *context)
 
 static int wrong_answer(const struct usm_engine *engine, const char *name, struct usm_error *err)
 {
-	const struct usm_answer *answer = &engine->first_wrong;
+	char text[USM_ANSWER_TEXT];
 
-	return usm_error_set(err, EPROTO, "policy %s gave a wrong answer in its rehearsal: "
-			     "run %u, frame %u %s", name, answer->run, answer->frame,
-			     usm_answer_words(answer->verdict));
+	usm_answer_print(&engine->first_wrong, text);
+	return usm_error_set(err, EPROTO, "policy %s gave a wrong answer in its rehearsal: %s", name,
+			     text);
 }
 
 /* In the child. */
@@ -98,6 +98,7 @@ static int perform(const struct usm_rehearsal *rehearsal, struct usm_error *err)
 	struct usm_parameters parameters;
 	struct usm_engine engine;
 	struct stage stage = {};
+	uint32_t idle;
 	int r;
 
 	r = usm_policy_load(&object, rehearsal->directory, rehearsal->policy, err);
@@ -123,6 +124,7 @@ static int perform(const struct usm_rehearsal *rehearsal, struct usm_error *err)
 	if (r < 0)
 		return r;
 	usm_engine_reset(&engine, ++stage.now);
+	idle = engine.index.idle.count;
 	for (int turn = 0; turn < REHEARSAL_TURNS && !engine.wrong; turn++) {
 		/*
 		 * Taken frames still say FREE in the real table, so they come back
@@ -134,6 +136,9 @@ static int perform(const struct usm_rehearsal *rehearsal, struct usm_error *err)
 	usm_engine_tick(&engine, ++stage.now);
 	if (engine.wrong)
 		return wrong_answer(&engine, rehearsal->policy, err);
+	if (idle && !engine.put)
+		return usm_error_set(err, EPROTO, "policy %s supplied nothing in its rehearsal, "
+				     "although %u frames were free", rehearsal->policy, idle);
 
 	/* The end is part of it. What is left is the process's to free. */
 	usm_engine_done(&engine);

@@ -165,12 +165,27 @@ static int rearm_schedule(struct usm_serve *serve)
 	return sd_event_source_set_enabled(serve->on_rearm, SD_EVENT_ONESHOT);
 }
 
+/* Once: a policy that errs in one answer does so in thousands. STATUS= counts. */
+static void complain(struct usm_serve *serve)
+{
+	const struct usm_engine *engine = serve->engine;
+	char text[USM_ANSWER_TEXT];
+
+	if (serve->complained || !engine->wrong)
+		return;
+	serve->complained = true;
+	usm_answer_print(&engine->first_wrong, text);
+	usm_journal_write(LOG_WARNING, USM_MSG_POLICY_WRONG, "policy %s gave a wrong answer, which "
+			  "was dropped, as further ones will be: %s", engine->setup.policy->name, text);
+}
+
 static int work(struct usm_serve *serve)
 {
 	int r = usm_engine_turn(serve->engine, now_ns());
 
 	if (r < 0)
 		return domain_failed(serve, r);
+	complain(serve);
 	if (serve->engine->fallback) {
 		int s = rearm_schedule(serve);
 

@@ -46,6 +46,7 @@ struct usm_serve {
 	uint64_t fallback_at;	/* usec, monotonic; 0: never */
 	uint64_t rearm_delay;	/* usec */
 	unsigned int ticks;
+	bool complained;	/* of a wrong answer */
 	char *text;		/* of a message */
 	struct usm_error err;	/* why the loop ended, if it failed */
 };

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The trusted runtime of the instance with a model of the module, the shipped
+# policies as they are installed, and policies that mean harm.
+
+POLICY_TEST_INCLUDES := $(INSTANCE_INCLUDES) -Isrc/instance -Itests/unit
+POLICY_TEST_ARCHIVES := $(O)/san/src/instance.a $(O)/san/src/device.a $(O)/san/src/common.a
+POLICY_TEST_SHARED := $(addprefix $(O)/san/tests/policy/,model.o support.o)
+
+$(eval $(call usm_room,tests/policy,$(POLICY_TEST_INCLUDES),libcjson libsystemd check))
+
+# $(call policy_test,NAME): $(O)/tests/policy/test-NAME
+policy_test = $(eval $(call usm_unit_test,policy/test-$(1),$(O)/san/tests/policy/test_$(1).o \
+	$(POLICY_TEST_SHARED) $(POLICY_TEST_ARCHIVES),libcjson libsystemd check,-lm))
+$(call policy_test,frameset)
+$(call policy_test,plan)
+$(call policy_test,firstfit)
+$(call policy_test,hostile)
+
+# Policies that mean harm: loaded by test-hostile, installed nowhere.
+HOSTILE_POLICIES := $(patsubst tests/policy/hostile/%.c,$(O)/tests/policy/hostile/%.so,\
+	$(wildcard tests/policy/hostile/*.c))
+$(O)/tests/policy/hostile/%.so: tests/policy/hostile/%.c src/sdk/usm/policy.h
+	@$(say) POLICY $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_COMMON) -Isrc/sdk -fPIC -fvisibility=hidden -shared -Wl,-z,defs -o $@ $<
+
+$(O)/tests/policy/test-firstfit: | $(O)/policies/firstfit.so
+$(O)/tests/policy/test-hostile: | $(HOSTILE_POLICIES)

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "model.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void ring_make(struct usm_mapped_ring *ring, uint32_t entries, uint32_t entry_size)
+{
+	struct usm_ring *r = calloc(1, sizeof(*r) + (size_t)entries * entry_size);
+
+	if (!r)
+		abort();
+	r->entries = entries;
+	r->entry_size = entry_size;
+	r->offset = sizeof(*r);
+	*ring = (struct usm_mapped_ring){
+		.ring = r,
+		.base = (char *)(r + 1),
+		.entries = entries,
+		.entry_size = entry_size,
+	};
+}
+
+void model_init(struct model *model, uint32_t frames, uint32_t cpus)
+{
+	*model = (struct model){ .limit = frames };
+	model->table = calloc(frames, sizeof(*model->table));
+	model->part = calloc(cpus, sizeof(*model->part));
+	model->mapping.supply = calloc(cpus, sizeof(*model->mapping.supply));
+	if (!model->table || !model->part || !model->mapping.supply)
+		abort();
+
+	model->mapping.table = (const char *)model->table;
+	model->mapping.frames = frames;
+	model->mapping.rings = cpus;
+	model->mapping.info.frame_size = sizeof(struct usm_frame);
+	ring_make(&model->mapping.events, MODEL_EVENTS, sizeof(struct usm_event));
+	for (uint32_t cpu = 0; cpu < cpus; cpu++)
+		ring_make(&model->mapping.supply[cpu], MODEL_ENTRIES, sizeof(uint64_t));
+}
+
+void model_done(struct model *model)
+{
+	for (uint32_t cpu = 0; cpu < model->mapping.rings; cpu++)
+		free(model->mapping.supply[cpu].ring);
+	free(model->mapping.supply);
+	free(model->mapping.events.ring);
+	free(model->table);
+	free(model->part);
+}
+
+uint32_t model_state(const struct model *model, uint32_t frame)
+{
+	return model->table[frame].state & USM_FRAME_STATE_MASK;
+}
+
+uint32_t model_count(const struct model *model, uint32_t state)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < model->mapping.frames; i++)
+		n += model_state(model, i) == state;
+	return n;
+}
+
+void model_post(struct model *model, const struct usm_event *event)
+{
+	struct usm_ring *ring = model->mapping.events.ring;
+
+	if (ring->head - ring->tail == ring->entries) {
+		ring->lost++;
+		return;
+	}
+	((struct usm_event *)model->mapping.events.base)[ring->head++ % ring->entries] = *event;
+}
+
+void model_populate(struct model *model, uint32_t frame, uint32_t count, bool zeroed)
+{
+	for (; count; count--, frame++) {
+		model->present += model_state(model, frame) == USM_FRAME_NONE;
+		model->table[frame].state = (uint8_t)(USM_FRAME_FREE |
+						      (zeroed ? USM_FRAME_ZEROED : 0));
+	}
+}
+
+void model_occupy(struct model *model, uint32_t frame, uint32_t count)
+{
+	for (; count; count--, frame++) {
+		model->present += model_state(model, frame) == USM_FRAME_NONE;
+		model->table[frame].state = USM_FRAME_MAPPED;
+		model->table[frame].space = 1;
+	}
+}
+
+void model_free(struct model *model, uint32_t frame, uint32_t count)
+{
+	struct usm_event event = { .type = USM_EV_FREED, .frame = frame, .count = count };
+
+	for (uint32_t i = frame; i < frame + count; i++) {
+		model->table[i].state = USM_FRAME_FREE;
+		model->table[i].space = 0;
+		model->table[i].page += UINT64_C(1) << USM_PAGE_BITS;
+	}
+	model_post(model, &event);
+}
+
+/* ------------------------------------------------------------------- faults */
+
+static uint64_t ring_entry(const struct usm_mapped_ring *ring, uint32_t at)
+{
+	return ((const uint64_t *)ring->base)[at % ring->entries];
+}
+
+static uint32_t ring_take(struct model *model, uint32_t cpu, uint32_t pages, uint32_t *frames)
+{
+	struct usm_mapped_ring *ring = &model->mapping.supply[cpu];
+	uint32_t n = 0;
+
+	while (n < pages && ring->ring->tail != ring->ring->head) {
+		uint64_t entry = ring_entry(ring, ring->ring->tail);
+		uint32_t frame = USM_SUPPLY_FRAME(entry) + model->part[cpu];
+
+		if (model_state(model, frame) == USM_FRAME_FREE) {
+			model->table[frame].state = USM_FRAME_MAPPED;
+			model->table[frame].space = 1;
+			frames[n++] = frame;
+		} else {
+			model->refused++;
+		}
+		if (++model->part[cpu] == USM_SUPPLY_COUNT(entry)) {
+			model->part[cpu] = 0;
+			ring->ring->tail++;
+		}
+	}
+	return n;
+}
+
+uint32_t model_fault(struct model *model, uint32_t cpu, uint32_t pages, uint32_t *frames)
+{
+	struct usm_mapped_ring *own = &model->mapping.supply[cpu];
+	uint32_t n = ring_take(model, cpu, pages, frames);
+
+	for (uint32_t i = 1; !n && i < model->mapping.rings; i++)
+		n = ring_take(model, (cpu + i) % model->mapping.rings, pages, frames);
+
+	if (own->ring->head - own->ring->tail < own->entries / 4) {
+		struct usm_event event = { .type = USM_EV_SUPPLY_LOW, .arg = cpu };
+
+		own->ring->want = 1;
+		model_post(model, &event);
+	} else {
+		own->ring->want = 0;
+	}
+	return n;
+}
+
+/* ----------------------------------------------------------------- commands */
+
+static int32_t command_grow(struct model *model, const struct usm_command *command)
+{
+	uint32_t left = command->count, first = 0;
+	struct usm_event event = { .type = USM_EV_GROWN };
+
+	model->grows++;
+	if (model->present == model->mapping.frames)
+		return -ENOSPC;
+	if (model->mute)
+		return 0;
+
+	for (uint32_t i = 0; i < model->mapping.frames && left && model->present < model->limit; i++) {
+		if (model_state(model, i) != USM_FRAME_NONE)
+			continue;
+		if (!event.count)
+			first = i;
+		model_populate(model, i, 1, true);
+		event.count = i - first + 1;	/* may name others too: a hint */
+		left--;
+	}
+	event.frame = first;
+	if (event.count)
+		model_post(model, &event);
+	if (left)
+		model_post(model, &(struct usm_event){
+			.type = USM_EV_LIMIT, .arg = USM_LIMIT_CGROUP, .count = left });
+	return 0;
+}
+
+static int32_t command_run(struct model *model, const struct usm_command *command)
+{
+	const struct usm_frame *first = &model->table[command->frame];
+	int32_t n = 0;
+
+	if (!command->count || command->count > USM_MAX_RUN ||
+	    command->frame + command->count > model->mapping.frames) {
+		model->refused++;
+		return -EINVAL;
+	}
+	if (USM_FRAME_GENERATION(first) != command->generation) {
+		model->refused++;
+		return -ESTALE;
+	}
+	for (uint32_t i = command->frame; i < command->frame + command->count; i++) {
+		if (model_state(model, i) != USM_FRAME_FREE)
+			continue;
+		n++;
+		if (command->op == USM_CMD_ZERO) {
+			model->zeroed += !(model->table[i].state & USM_FRAME_ZEROED);
+			model->table[i].state |= USM_FRAME_ZEROED;
+		} else {
+			model->table[i].state = USM_FRAME_NONE;
+			model->present--;
+			model->shrinks++;
+		}
+	}
+	return n;
+}
+
+static int model_submit(void *context, struct usm_command *commands, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		commands[i].result = commands[i].op == USM_CMD_GROW ?
+				     command_grow(context, &commands[i]) :
+				     command_run(context, &commands[i]);
+	return 0;
+}
+
+static int model_kick(void *context)
+{
+	((struct model *)context)->kicks++;
+	return 0;
+}
+
+const struct usm_engine_ops model_ops = { .submit = model_submit, .kick = model_kick };

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A model of the module in memory, as far as an instance can see it: frame
+ * table, rings, events, commands, faults. It obeys the contract of <linux/usm.h>
+ * and counts what a module would refuse.
+ */
+#ifndef USM_TESTS_MODEL_H
+#define USM_TESTS_MODEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine.h"
+#include "mapping.h"
+
+#define MODEL_EVENTS	64	/* entries: few, so that overruns can be had */
+#define MODEL_ENTRIES	64	/* of a supply ring */
+
+struct model {
+	struct usm_mapping mapping;
+	struct usm_frame *table;
+	uint32_t limit;		/* frames that the cgroup allows */
+	uint32_t present;
+	uint32_t *part;		/* per CPU: frames taken of the entry at tail */
+	bool mute;		/* grow requests get no answer */
+
+	/* counters */
+	uint32_t kicks, grows, shrinks, zeroed, refused;
+};
+
+void model_init(struct model *model, uint32_t frames, uint32_t cpus);
+void model_done(struct model *model);
+
+extern const struct usm_engine_ops model_ops;	/* context: the model */
+
+/* Frames become present: FREE, zeroed or not. Posts nothing: before arming. */
+void model_populate(struct model *model, uint32_t frame, uint32_t count, bool zeroed);
+
+/* As model_populate(), but they hold a page of space 1. */
+void model_occupy(struct model *model, uint32_t frame, uint32_t count);
+
+/*
+ * A fault on `cpu` that maps up to `pages`: takes them from its ring, else from
+ * the others'. Returns how many, and which.
+ */
+uint32_t model_fault(struct model *model, uint32_t cpu, uint32_t pages, uint32_t *frames);
+
+/* Unmap; posts EV_FREED. */
+void model_free(struct model *model, uint32_t frame, uint32_t count);
+
+void model_post(struct model *model, const struct usm_event *event);
+
+uint32_t model_state(const struct model *model, uint32_t frame);
+uint32_t model_count(const struct model *model, uint32_t state);
+
+#endif /* USM_TESTS_MODEL_H */
