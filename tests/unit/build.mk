@@ -27,3 +27,28 @@ $(eval $(call usm_unit_test,test-usmctl,$(O)/san/tests/unit/test_usmctl.o $(UNIT
 $(O)/tests/test-usmctl: $(O)/san/usmctl
 $(eval $(call usm_unit_test,test-hook-program,$(O)/san/tests/unit/test_hook_program.o $(UNIT_PEER),$(UNIT_PKGS)))
 $(O)/tests/test-hook-program: $(O)/san/usm-oci-hook
+
+# Coverage wants the rooms compiled by clang as well, in one go for each fuzzer.
+FUZZ_SECONDS	?= 60
+FUZZ_CFLAGS	:= $(CFLAGS_COMMON) -O1 -fsanitize=fuzzer,address,undefined \
+		   -fno-sanitize-recover=all -fno-omit-frame-pointer \
+		   -Isrc/common -Isrc/annotation -Isrc/hook
+FUZZ_SOURCES_annotation	:= $(wildcard src/common/*.c src/annotation/*.c)
+FUZZ_SOURCES_control	:= $(wildcard src/common/*.c)
+FUZZ_SOURCES_state	:= $(wildcard src/common/*.c) src/hook/state.c
+FUZZERS		:= $(addprefix $(O)/fuzz/,annotation control state)
+
+define usm_fuzzer
+$(O)/fuzz/$(1): tests/unit/fuzz_$(1).c $(FUZZ_SOURCES_$(1)) \
+		$(wildcard src/common/*.h src/annotation/*.h src/hook/*.h)
+	@$$(say) FUZZER $$@
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)clang $$(FUZZ_CFLAGS) -o $$@ $$(filter %.c,$$^) \
+		$$$$(pkg-config --cflags --libs libcjson libsystemd)
+endef
+$(foreach name,annotation control state,$(eval $(call usm_fuzzer,$(name))))
+
+UNIT_TESTS	+= tests/unit/fuzz
+check-unit: $(FUZZERS)
+check-unit: export USM_BUILD := $(O)
+check-unit: export FUZZ_SECONDS := $(FUZZ_SECONDS)
