@@ -13,7 +13,7 @@ $(VM_EXIT): tests/vm/guest/vm-exit.c
 # Expanded late, since rooms that are read after this one have programs too.
 .SECONDEXPANSION:
 
-.PHONY: vm-image check-vm check-harness vm-shell
+.PHONY: vm-image check-vm check-harness demo vm-shell
 # The scripts know themselves what is out of date.
 vm-image: $(VM_EXIT) $(DEB_DIR)/.built
 	$(Q)packaging/bootstrap/bootstrap vm
@@ -27,7 +27,11 @@ check-vm: vm-image $$(VM_PROGRAMS)	## run the cases in virtual machines; CASE=gl
 check-harness: vm-image		## show that the VM harness fails what must fail
 	$(Q)tests/vm/selftest/run $(VM_DIR) $(VM_EXIT)
 
+demo: 				## show redis in a container under a policy, end to end
+	$(Q)packaging/bootstrap/bootstrap build vm
+	$(Q)$(MAKE) vm-image
+	$(Q)tests/vm/run --dir $(VM_DIR) --kernel '$(or $(KERNEL),6.12)' --cases tests/vm/demo \
+		--logs demo --show $(VM_EXIT)
+
 vm-shell: vm-image $$(VM_PROGRAMS)	## give a root prompt in a booted guest; KERNEL=6.1 selects
 	$(Q)tests/vm/run --shell --dir $(VM_DIR) $(VM_CASE) $(VM_EXIT) $(sort $(VM_PROGRAMS))
-
-include tests/vm/programs/build.mk
