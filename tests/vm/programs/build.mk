@@ -33,3 +33,21 @@ $(PROG_OUT)/stress.32: $(STRESS_OBJECTS32)
 STRESS_PROGRAMS := $(addprefix $(PROG_OUT)/stress.,dynamic static 32)
 
 VM_PROGRAMS += $(STRESS_PROGRAMS)
+
+# ---------------------------------------------------------------- small programs
+
+PROG_SMALL	:= cachefill faultcount fillmem forkload leakcheck oomcheck pssum
+
+$(eval $(call usm_room,$(PROG_DIR),,,$(PROG_FLAGS)))
+$(foreach p,$(PROG_SMALL),$(eval $(call usm_program,$(PROG_OUT)/$(p),\
+	$(PROG_OUT)/$(p).o $(PROG_OUT)/util.o,,-pthread)))
+
+# Without libc and its start-up code: it is about what such code does.
+BRKPROBE_FLAGS	:= -nostdlib -static -no-pie -ffreestanding -fno-stack-protector
+
+$(PROG_OUT)/brkprobe $(PROG_OUT)/brkprobe.32: $(PROG_DIR)/brkprobe.c
+	@$(say) CC $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(if $(filter %.32,$@),-m32) $(CFLAGS_COMMON) $(BRKPROBE_FLAGS) -o $@ $<
+
+VM_PROGRAMS += $(addprefix $(PROG_OUT)/,$(PROG_SMALL) brkprobe brkprobe.32)
