@@ -64,11 +64,17 @@ struct usm_engine_setup {
 	void *context;
 };
 
-/* What one CPU's ring holds, since the ring itself does not say it in frames. */
+/*
+ * What one CPU's ring holds, since the ring itself does not say it in frames. The
+ * indices run freely: an entry is put, taken by the module and then withdrawn
+ * from the index, put >= taken >= withdrawn. The module takes an entry out of
+ * the ring before it has used all of its frames, so the last one taken is "in
+ * hand" and its frames still count as offered.
+ */
 struct usm_lane {
-	uint64_t *entries;	/* what we put, at the same places as in the ring */
-	uint32_t put, reaped;	/* free-running, as the ring's indices */
-	uint32_t held;		/* frames in the entries between them */
+	uint64_t *entries;	/* what we put, by index modulo the ring's size */
+	uint32_t put, taken, withdrawn;
+	uint32_t held;		/* frames in the ring */
 	bool answered;		/* put something since the module last took something */
 	uint64_t used_at;	/* when the module last took something; 0: never */
 };

@@ -21,7 +21,8 @@ int usm_lanes_init(struct usm_lane **lanes, const struct usm_mapping *mapping)
 	if (!l)
 		return -ENOMEM;
 	for (uint32_t cpu = 0; cpu < mapping->rings; cpu++) {
-		l[cpu].entries = calloc(mapping->supply[cpu].entries, sizeof(uint64_t));
+		/* Twice the ring, for the entry in hand beside a full ring. */
+		l[cpu].entries = calloc(2 * (size_t)mapping->supply[cpu].entries, sizeof(uint64_t));
 		if (!l[cpu].entries) {
 			usm_lanes_done(&l, mapping);
 			return -ENOMEM;
@@ -34,7 +35,7 @@ int usm_lanes_init(struct usm_lane **lanes, const struct usm_mapping *mapping)
 void usm_lanes_reset(struct usm_lane *lanes, const struct usm_mapping *mapping)
 {
 	for (uint32_t cpu = 0; cpu < mapping->rings; cpu++) {
-		lanes[cpu].put = lanes[cpu].reaped = 0;
+		lanes[cpu].put = lanes[cpu].taken = lanes[cpu].withdrawn = 0;
 		lanes[cpu].held = 0;
 		lanes[cpu].answered = false;
 		lanes[cpu].used_at = 0;
@@ -43,28 +44,52 @@ void usm_lanes_reset(struct usm_lane *lanes, const struct usm_mapping *mapping)
 
 static uint64_t *lane_slot(struct usm_engine *engine, uint32_t cpu, uint32_t at)
 {
-	return &engine->lanes[cpu].entries[at & (engine->setup.mapping->supply[cpu].entries - 1)];
+	uint32_t slots = 2 * engine->setup.mapping->supply[cpu].entries;
+
+	return &engine->lanes[cpu].entries[at & (slots - 1)];
 }
 
-/* Frames of a consumed entry that are free are so again, or were refused. */
+/* Frames of a used entry that are free are so again, or were refused. */
+static void lane_withdraw(struct usm_engine *engine, uint32_t cpu)
+{
+	uint64_t entry = *lane_slot(engine, cpu, engine->lanes[cpu].withdrawn++);
+	uint32_t frame = USM_SUPPLY_FRAME(entry), count = USM_SUPPLY_COUNT(entry);
+
+	usm_index_withdraw(&engine->index, engine->setup.mapping, frame, count);
+	usm_events_announce(engine, frame, count, engine->setup.policy->freed);
+}
+
+/*
+ * Whether the entry in hand was refused is not to be seen, but if it was not,
+ * its first frame has been used. When nothing else is left it is offered anew;
+ * twice does no harm.
+ */
+static void lane_withdraw_refused(struct usm_engine *engine, uint32_t cpu)
+{
+	const struct usm_lane *lane = &engine->lanes[cpu];
+	struct usm_frame first;
+
+	if (lane->taken == lane->withdrawn)
+		return;
+	first = usm_mapping_frame(engine->setup.mapping,
+				  USM_SUPPLY_FRAME(*lane_slot(engine, cpu, lane->withdrawn)));
+	if ((first.state & USM_FRAME_STATE_MASK) == USM_FRAME_FREE)
+		lane_withdraw(engine, cpu);
+}
+
 static void lane_reap(struct usm_engine *engine, uint32_t cpu)
 {
 	struct usm_lane *lane = &engine->lanes[cpu];
 	uint32_t queued = usm_supply_queued(engine->setup.mapping, cpu);
 
-	if (lane->put - lane->reaped > queued) {
+	if (lane->put - lane->taken > queued) {
 		lane->used_at = engine->runtime.now ?: 1;
 		lane->answered = false;
 	}
-
-	while (lane->put - lane->reaped > queued) {
-		uint64_t entry = *lane_slot(engine, cpu, lane->reaped++);
-		uint32_t frame = USM_SUPPLY_FRAME(entry), count = USM_SUPPLY_COUNT(entry);
-
-		lane->held -= count;
-		usm_index_withdraw(&engine->index, engine->setup.mapping, frame, count);
-		usm_events_announce(engine, frame, count, engine->setup.policy->freed);
-	}
+	while (lane->put - lane->taken > queued)
+		lane->held -= USM_SUPPLY_COUNT(*lane_slot(engine, cpu, lane->taken++));
+	while (lane->taken - lane->withdrawn > 1)
+		lane_withdraw(engine, cpu);
 }
 
 void usm_lanes_reap(struct usm_engine *engine)
@@ -229,15 +254,19 @@ static uint32_t lane_ration(const struct usm_engine *engine, const struct usm_ra
 	       ration->active : ration->seed;
 }
 
+static uint32_t lane_entry(const struct usm_engine *engine, uint32_t cpu, uint32_t amount)
+{
+	return usm_ration_entry(amount, engine->setup.mapping->supply[cpu].entries,
+				engine->setup.fault_order);
+}
+
 /* The call for more stands in the ring until the module looks again: answer it once. */
 static uint32_t lane_due(const struct usm_engine *engine, uint32_t cpu, uint32_t amount)
 {
-	const struct usm_mapping *mapping = engine->setup.mapping;
 	const struct usm_lane *lane = &engine->lanes[cpu];
-	bool wanted = usm_supply_wanted(mapping, cpu) && !lane->answered;
+	bool wanted = usm_supply_wanted(engine->setup.mapping, cpu) && !lane->answered;
 
-	return usm_ration_due(lane->held, amount, usm_supply_queued(mapping, cpu),
-			      mapping->supply[cpu].entries, wanted);
+	return usm_ration_due(lane->held, amount, lane_entry(engine, cpu, amount), wanted);
 }
 
 /* An empty ring: all that it is due, zeroed or not; somebody may be waiting. */
@@ -280,8 +309,10 @@ static int lanes_rescue(struct usm_engine *engine, const struct usm_ration *plan
 
 		if (usm_supply_queued(mapping, cpu))
 			continue;
+		if (!engine->index.idle.count)
+			lane_withdraw_refused(engine, cpu);
 		r = lane_rescue(engine, cpu, lane_due(engine, cpu, amount),
-				usm_ration_entry(amount, mapping->supply[cpu].entries), &total);
+				lane_entry(engine, cpu, amount), &total);
 		if (r < 0)
 			return r;
 	}
@@ -308,7 +339,7 @@ int usm_lanes_fill(struct usm_engine *engine)
 		if (!due)
 			continue;
 		r = lane_ask(engine, cpu, due < USM_ENGINE_PORTION ? due : USM_ENGINE_PORTION,
-			     usm_ration_entry(amount, mapping->supply[cpu].entries), false, &put);
+			     lane_entry(engine, cpu, amount), false, &put);
 		if (r < 0)
 			return r;
 		if (r > 0) {

@@ -135,8 +135,10 @@ static int link_connect(struct instance *in, struct usm_error *err)
 		int64_t left = end - now_ms();
 
 		in->link = usm_link_open(in->options.socket, in->options.domain, false, err);
-		if (in->link >= 0)
+		if (in->link >= 0) {
+			usm_error_clear(err);
 			return 0;
+		}
 		if (!usm_link_is_absent(in->link) || left <= 0)
 			return in->link;
 		poll(NULL, 0, left < 1000 ? (int)left : 1000);
@@ -266,7 +268,9 @@ static int instance_run(struct instance *in, struct usm_error *err)
 		return USM_EXIT_SANDBOX;
 
 	r = usm_serve_run(&in->serve, err);
-	return r < 0 ? USM_EXIT_DEVICE : USM_EXIT_OK;
+	if (r < 0)
+		return USM_EXIT_DEVICE;
+	return r == USM_SERVE_GONE ? USM_EXIT_GONE : USM_EXIT_OK;
 }
 
 static void release(struct instance *in)
@@ -316,7 +320,7 @@ int main(int argc, char **argv)
 	usm_journal_identify(NULL, NULL, in.options.domain);
 
 	status = instance_run(&in, &err);
-	if (status != USM_EXIT_OK)
+	if (usm_error_is_set(&err))
 		report(&in, status, &err);
 	release(&in);
 	return status;

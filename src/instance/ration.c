@@ -35,17 +35,20 @@ struct usm_ration usm_ration_plan(uint32_t free, uint32_t cpus, uint32_t active,
 	};
 }
 
-uint32_t usm_ration_entry(uint32_t ration, uint32_t entries)
+uint32_t usm_ration_entry(uint32_t ration, uint32_t entries, unsigned int fault_order)
 {
 	uint32_t frames = ration / entries + !!(ration % entries);
+	uint32_t gather = (1u << fault_order) / USM_RATION_GATHER;
 
+	/* When frames are scarce the smaller entries spread them better. */
+	if (frames < gather && gather <= ration)
+		frames = gather;
 	return lesser(frames ?: 1, USM_RUN_MAX);
 }
 
-uint32_t usm_ration_due(uint32_t held, uint32_t ration, uint32_t queued, uint32_t entries,
-			bool wanted)
+uint32_t usm_ration_due(uint32_t held, uint32_t ration, uint32_t entry, bool wanted)
 {
-	if (held < ration && (wanted || held < ration - ration / 2 || queued < entries / 2))
+	if (held < ration && (wanted || held < ration - ration / 2))
 		return ration - held;
-	return wanted ? usm_ration_entry(ration, entries) : 0;
+	return wanted ? entry : 0;
 }

@@ -41,20 +41,27 @@ struct usm_ration usm_ration_plan(uint32_t free, uint32_t cpus, uint32_t active,
 				  unsigned int fault_order);
 
 /*
+ * Entries that one fault should have to gather, at the most: the module looks at
+ * a few for each fault and maps what it got.
+ */
+#define USM_RATION_GATHER	8
+
+/*
  * Frames in one entry at the most, for a ring of `entries` that is to hold
  * `ration` frames. A ring asks for more when fewer than a quarter of its entries
  * are left: it should therefore be full of small entries rather than hold few
- * large ones, or every fault would wake the instance.
+ * large ones, or every fault would wake the instance. With faults of order 8
+ * and 9 that is so; a wake-up is little beside mapping a MiB.
  */
-uint32_t usm_ration_entry(uint32_t ration, uint32_t entries);
+uint32_t usm_ration_entry(uint32_t ration, uint32_t entries, unsigned int fault_order);
 
 /*
- * How many frames to put into a ring that holds `held` in `queued` of its
- * `entries`. It is filled when half of it is used up, so that its own call for
- * more (`wanted`) is the exception and not the rule. That call is made once only,
- * until something new is in the ring: it never goes unanswered.
+ * How many frames to put, in entries of at most `entry`, into a ring that holds
+ * `held` and is to hold `ration`. Whenever the instance is awake it fills what is
+ * less than half full, so that the ring's own call for more (`wanted`) is rare.
+ * That call is made once only, until something new is in the ring: it never goes
+ * unanswered.
  */
-uint32_t usm_ration_due(uint32_t held, uint32_t ration, uint32_t queued, uint32_t entries,
-			bool wanted);
+uint32_t usm_ration_due(uint32_t held, uint32_t ration, uint32_t entry, bool wanted);
 
 #endif /* USM_INSTANCE_RATION_H */

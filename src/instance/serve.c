@@ -39,7 +39,7 @@ static uint64_t now_usec(void)
 	return now_ns() / 1000;
 }
 
-/* End the loop: r is 0 or negative with serve->err set. */
+/* End the loop: r is enum usm_serve_end, or negative with serve->err set. */
 static int finish(struct usm_serve *serve, int r)
 {
 	return sd_event_exit(serve->event, r);
@@ -50,7 +50,7 @@ static int domain_failed(struct usm_serve *serve, int r)
 {
 	if (r == -ENODEV) {
 		usm_journal_write(LOG_INFO, NULL, "the domain is gone, as is its container");
-		return finish(serve, 0);
+		return finish(serve, USM_SERVE_GONE);
 	}
 	return finish(serve, usm_error_set(&serve->err, -r, "the domain fails: %s",
 					   usm_device_reason(r)));
@@ -272,7 +272,7 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
 	struct usm_serve *serve = userdata;
 
 	sd_notify(false, "STOPPING=1\nSTATUS=Stopping.");
-	return finish(serve, 0);
+	return finish(serve, USM_SERVE_STOPPED);
 }
 
 /* ----------------------------------------------------------------- the frame */
@@ -372,6 +372,7 @@ int usm_serve_run(struct usm_serve *serve, struct usm_error *err)
 		return usm_error_errno(err, -r, "the event loop fails");
 
 	/* Told apart from a crash by whoever looks at the domain. */
-	usm_device_disarm(serve->domain_fd);
-	return 0;
+	if (r == USM_SERVE_STOPPED)
+		usm_device_disarm(serve->domain_fd);
+	return r;
 }

@@ -58,9 +58,14 @@ extern const struct usm_engine_ops usm_serve_ops;
 int usm_serve_open(struct usm_serve *serve, struct usm_error *err);
 void usm_serve_close(struct usm_serve *serve);
 
+enum usm_serve_end {
+	USM_SERVE_STOPPED = 0,	/* by a signal */
+	USM_SERVE_GONE = 1,	/* the domain is */
+};
+
 /*
- * Arm and serve until the domain is gone or a signal asks to stop: 0. -EBUSY:
- * another instance is armed.
+ * Arm and serve. Returns enum usm_serve_end, or negative; -EBUSY: another instance
+ * is armed.
  */
 int usm_serve_run(struct usm_serve *serve, struct usm_error *err);
 

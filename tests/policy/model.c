@@ -26,9 +26,9 @@ void model_init(struct model *model, uint32_t frames, uint32_t cpus)
 {
 	*model = (struct model){ .limit = frames };
 	model->table = calloc(frames, sizeof(*model->table));
-	model->part = calloc(cpus, sizeof(*model->part));
+	model->hand = calloc(cpus, sizeof(*model->hand));
 	model->mapping.supply = calloc(cpus, sizeof(*model->mapping.supply));
-	if (!model->table || !model->part || !model->mapping.supply)
+	if (!model->table || !model->hand || !model->mapping.supply)
 		abort();
 
 	model->mapping.table = (const char *)model->table;
@@ -47,7 +47,7 @@ void model_done(struct model *model)
 	free(model->mapping.supply);
 	free(model->mapping.events.ring);
 	free(model->table);
-	free(model->part);
+	free(model->hand);
 }
 
 uint32_t model_state(const struct model *model, uint32_t frame)
@@ -107,52 +107,91 @@ void model_free(struct model *model, uint32_t frame, uint32_t count)
 
 /* ------------------------------------------------------------------- faults */
 
-static uint64_t ring_entry(const struct usm_mapped_ring *ring, uint32_t at)
+/* The next entry leaves the ring before its frames are used, as in the module. */
+static bool hand_fill(struct model *model, uint32_t cpu)
 {
-	return ((const uint64_t *)ring->base)[at % ring->entries];
+	struct usm_mapped_ring *ring = &model->mapping.supply[cpu];
+	struct usm_run *run = &model->hand[cpu].run;
+	uint64_t entry;
+
+	if (ring->ring->tail == ring->ring->head)
+		return false;
+	entry = ((const uint64_t *)ring->base)[ring->ring->tail++ % ring->entries];
+	*run = (struct usm_run){ USM_SUPPLY_FRAME(entry), USM_SUPPLY_COUNT(entry) };
+	if (USM_FRAME_GENERATION(&model->table[run->frame]) != USM_SUPPLY_GEN(entry)) {
+		run->count = 0;
+		model->refused++;
+	}
+	return true;
+}
+
+static void low_check(struct model *model, uint32_t cpu, bool empty)
+{
+	struct usm_ring *ring = model->mapping.supply[cpu].ring;
+	struct model_hand *hand = &model->hand[cpu];
+
+	if (!empty && ring->head - ring->tail >= ring->entries / 4) {
+		hand->low = false;
+		ring->want = 0;
+		return;
+	}
+	if (hand->low && hand->low_head == ring->head)
+		return;
+	hand->low = true;
+	hand->low_head = ring->head;
+	ring->want = 1;
+	model_post(model, &(struct usm_event){ .type = USM_EV_SUPPLY_LOW, .arg = cpu });
 }
 
 static uint32_t ring_take(struct model *model, uint32_t cpu, uint32_t pages, uint32_t *frames)
 {
-	struct usm_mapped_ring *ring = &model->mapping.supply[cpu];
-	uint32_t n = 0;
+	struct usm_run *run = &model->hand[cpu].run;
+	uint32_t n = 0, runs = 0;
+	bool empty = false;
 
-	while (n < pages && ring->ring->tail != ring->ring->head) {
-		uint64_t entry = ring_entry(ring, ring->ring->tail);
-		uint32_t frame = USM_SUPPLY_FRAME(entry) + model->part[cpu];
-
-		if (model_state(model, frame) == USM_FRAME_FREE) {
-			model->table[frame].state = USM_FRAME_MAPPED;
-			model->table[frame].space = 1;
-			frames[n++] = frame;
+	while (n < pages && (run->count || runs < MODEL_RUNS)) {
+		if (!run->count) {
+			runs++;
+			empty = !hand_fill(model, cpu);
+			if (empty)
+				break;
+			continue;
+		}
+		if (model_state(model, run->frame) == USM_FRAME_FREE) {
+			model->table[run->frame].state = USM_FRAME_MAPPED;
+			model->table[run->frame].space = 1;
+			frames[n++] = run->frame;
 		} else {
 			model->refused++;
 		}
-		if (++model->part[cpu] == USM_SUPPLY_COUNT(entry)) {
-			model->part[cpu] = 0;
-			ring->ring->tail++;
-		}
+		run->frame++;
+		run->count--;
 	}
+	low_check(model, cpu, empty);
 	return n;
 }
 
 uint32_t model_fault(struct model *model, uint32_t cpu, uint32_t pages, uint32_t *frames)
 {
-	struct usm_mapped_ring *own = &model->mapping.supply[cpu];
 	uint32_t n = ring_take(model, cpu, pages, frames);
 
 	for (uint32_t i = 1; !n && i < model->mapping.rings; i++)
 		n = ring_take(model, (cpu + i) % model->mapping.rings, pages, frames);
-
-	if (own->ring->head - own->ring->tail < own->entries / 4) {
-		struct usm_event event = { .type = USM_EV_SUPPLY_LOW, .arg = cpu };
-
-		own->ring->want = 1;
-		model_post(model, &event);
-	} else {
-		own->ring->want = 0;
-	}
 	return n;
+}
+
+void model_arm(struct model *model)
+{
+	struct usm_ring *events = model->mapping.events.ring;
+
+	events->head = events->tail = 0;
+	events->lost = 0;
+	for (uint32_t cpu = 0; cpu < model->mapping.rings; cpu++) {
+		struct usm_ring *ring = model->mapping.supply[cpu].ring;
+
+		ring->head = ring->tail = ring->want = 0;
+		model->hand[cpu] = (struct model_hand){};
+	}
 }
 
 /* ----------------------------------------------------------------- commands */

@@ -15,13 +15,21 @@
 
 #define MODEL_EVENTS	64	/* entries: few, so that overruns can be had */
 #define MODEL_ENTRIES	64	/* of a supply ring */
+#define MODEL_RUNS	8	/* that one fault gathers */
+
+/* What the module keeps of a ring to itself. */
+struct model_hand {
+	struct usm_run run;	/* the rest of the entry taken last */
+	bool low;		/* has called for more, when the head was: */
+	uint32_t low_head;
+};
 
 struct model {
 	struct usm_mapping mapping;
 	struct usm_frame *table;
 	uint32_t limit;		/* frames that the cgroup allows */
 	uint32_t present;
-	uint32_t *part;		/* per CPU: frames taken of the entry at tail */
+	struct model_hand *hand;	/* per CPU */
 	bool mute;		/* grow requests get no answer */
 
 	/* counters */
@@ -32,6 +40,9 @@ void model_init(struct model *model, uint32_t frames, uint32_t cpus);
 void model_done(struct model *model);
 
 extern const struct usm_engine_ops model_ops;	/* context: the model */
+
+/* Empty the rings, as arming does. */
+void model_arm(struct model *model);
 
 /* Frames become present: FREE, zeroed or not. Posts nothing: before arming. */
 void model_populate(struct model *model, uint32_t frame, uint32_t count, bool zeroed);

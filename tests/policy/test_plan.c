@@ -51,25 +51,35 @@ END_TEST
 START_TEST(a_full_ring_is_far_from_asking_for_more)
 {
 	for (uint32_t entries = 16; entries <= 4096; entries *= 2) {
-		uint32_t entry = usm_ration_entry(1024, entries);
+		uint32_t entry = usm_ration_entry(1024, entries, 4);
 
-		ck_assert_uint_le(entry * (entries - 1), 1024 + entries);
 		ck_assert_uint_ge(entry * entries, 1024);
+		if (entries <= 512)
+			ck_assert_uint_ge(1024 / entry, entries);
 	}
-	ck_assert_uint_eq(usm_ration_entry(1u << 20, 16), 512);
-	ck_assert_uint_eq(usm_ration_entry(0, 16), 1);
+	ck_assert_uint_eq(usm_ration_entry(1u << 20, 16, 4), 512);
+	ck_assert_uint_eq(usm_ration_entry(0, 16, 4), 1);
+}
+END_TEST
+
+START_TEST(a_fault_gathers_few_entries)
+{
+	ck_assert_uint_ge(8 * usm_ration_entry(2048, 256, 9), 512);
+	ck_assert_uint_ge(8 * usm_ration_entry(1024, 256, 8), 256);
+	/* Not when that would leave most rings without any. */
+	ck_assert_uint_eq(usm_ration_entry(10, 256, 9), 1);
 }
 END_TEST
 
 START_TEST(a_call_for_more_is_answered)
 {
-	ck_assert_uint_eq(usm_ration_due(1024, 1024, 64, 64, false), 0);
-	ck_assert_uint_eq(usm_ration_due(600, 1024, 40, 64, false), 0);
-	ck_assert_uint_eq(usm_ration_due(500, 1024, 40, 64, false), 524);
-	ck_assert_uint_eq(usm_ration_due(600, 1024, 31, 64, false), 424);
+	ck_assert_uint_eq(usm_ration_due(1024, 1024, 4, false), 0);
+	ck_assert_uint_eq(usm_ration_due(600, 1024, 4, false), 0);
+	ck_assert_uint_eq(usm_ration_due(500, 1024, 4, false), 524);
+	ck_assert_uint_eq(usm_ration_due(600, 1024, 4, true), 424);
 	/* Even when the ration is there, in too few entries. */
-	ck_assert_uint_eq(usm_ration_due(1024, 1024, 2, 64, true), 16);
-	ck_assert_uint_eq(usm_ration_due(0, 0, 0, 64, false), 0);
+	ck_assert_uint_eq(usm_ration_due(1024, 1024, 4, true), 4);
+	ck_assert_uint_eq(usm_ration_due(0, 0, 1, false), 0);
 }
 END_TEST
 
@@ -223,6 +233,7 @@ int main(void)
 	suite_add(suite, "ration", rings_hold_half_of_what_is_free_at_most);
 	suite_add(suite, "ration", scarce_frames_are_spread);
 	suite_add(suite, "ration", a_full_ring_is_far_from_asking_for_more);
+	suite_add(suite, "ration", a_fault_gathers_few_entries);
 	suite_add(suite, "ration", a_call_for_more_is_answered);
 	suite_add(suite, "growth", growth_is_geometric);
 	suite_add(suite, "growth", growth_stops_at_the_ceiling);
