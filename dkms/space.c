@@ -456,10 +456,21 @@ fail_cache:
 	return err;
 }
 
+/* Only kernel threads may; and fput() would come back when we are gone. */
+static void usm_template_put(struct work_struct *work)
+{
+	__fput_sync(usm_template);
+}
+
 /* Nothing is adopted any more and no mmap() is on its way to the template. */
 void usm_space_uninit(void)
 {
-	__fput_sync(usm_template);
+	struct work_struct put;
+
+	INIT_WORK_ONSTACK(&put, usm_template_put);
+	queue_work(usm_wq, &put);
+	flush_work(&put);
+	destroy_work_on_stack(&put);
 	mmu_notifier_synchronize();
 	rcu_barrier();
 	kern_unmount(usm_mount);
