@@ -22,8 +22,9 @@
 #define DEFAULT_TIMEOUT_MS	10000
 #define MAX_TIMEOUT_MS		600000
 
-/* In the journal's catalog: a container runs without its policy. */
-#define MESSAGE_UNMANAGED	"609ac3417c204a809e7f995ebbc1c6c5"
+/* Of the journal's catalog, where usmd has them from too: what it would say. */
+#define MESSAGE_UNMANAGED	"014b872e926d469c9f7721793201b2db"
+#define MESSAGE_REFUSED		"ebae9578ad234be9829a2e15055c219e"
 
 struct hook {
 	const char *socket;
@@ -145,7 +146,8 @@ static int report(const struct usm_state *state, bool told_by_usmd, bool require
 	/* What usmd refuses it puts into the journal itself. */
 	if (!told_by_usmd) {
 		usm_log_open("usm-oci-hook", USM_LOG_JOURNAL);
-		usm_log(required ? LOG_ERR : LOG_WARNING, MESSAGE_UNMANAGED, state->id, NULL, NULL,
+		usm_log(required ? LOG_ERR : LOG_WARNING,
+			required ? MESSAGE_REFUSED : MESSAGE_UNMANAGED, state->id, NULL, NULL,
 			"Container %s gets no policy: %s; %s.", id ?: "?",
 			reason ?: "out of memory", outcome);
 	}

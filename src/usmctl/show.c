@@ -95,13 +95,18 @@ static int print_container(const cJSON *container)
 	int r = 0;
 
 	r |= line("container", usmctl_text(container, "container"));
+	r |= line("name", usmctl_text(container, "name"));
+	r |= line("runtime", usmctl_text(container, "runtime"));
 	r |= line("cgroup", usmctl_text(container, "cgroup"));
 	r |= line("domain", usmctl_text(container, "domain"));
 	r |= line("annotation", usmctl_text(container, "annotation"));
 	r |= line("policy", usmctl_text(container, "policy"));
 	r |= line("state", state(container));
 	r |= line("instance", instance(container));
+	r |= line("instance says", usmctl_text(container, "instance_message"));
 	r |= line("processes", processes(container));
+	if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(container, "late")))
+		r |= line("bound late", strdup("what was mapped before is not adopted"));
 	return r;
 }
 

@@ -7,6 +7,7 @@
 
 static const struct usm_column columns[] = {
 	{ "CONTAINER", false },
+	{ "NAME", false },
 	{ "POLICY", false },
 	{ "STATE", false },
 	{ "ADOPTED", true },
@@ -32,6 +33,7 @@ static char *short_name(const cJSON *container)
 static void add_container(struct usm_table *table, const cJSON *container)
 {
 	usm_table_add(table, short_name(container));
+	usm_table_add(table, usmctl_text(container, "name"));
 	usm_table_add(table, usmctl_text(container, "policy"));
 	usm_table_add(table, usmctl_text(container, "state"));
 	usm_table_add(table, usmctl_pages(container, "resident_adopted"));

@@ -48,7 +48,7 @@ $(O)/fuzz/$(1): tests/unit/fuzz_$(1).c $(FUZZ_SOURCES_$(1)) \
 endef
 $(foreach name,annotation control state,$(eval $(call usm_fuzzer,$(name))))
 
-UNIT_TESTS	+= tests/unit/fuzz
-check-unit: $(FUZZERS)
+UNIT_TESTS	+= tests/unit/man-examples tests/unit/samples tests/unit/fuzz
+check-unit: $(FUZZERS) $(O)/san/usmctl
 check-unit: export USM_BUILD := $(O)
 check-unit: export FUZZ_SECONDS := $(FUZZ_SECONDS)

@@ -9,7 +9,8 @@
 #define ID	"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 #define SUMMARY								\
-	"\"container\":\"" ID "\",\"cgroup\":\"/machine.slice/libpod-x.scope/container\"," \
+	"\"container\":\"" ID "\",\"name\":\"web\",\"late\":true,"		\
+	"\"cgroup\":\"/machine.slice/libpod-x.scope/container\","		\
 	"\"policy\":\"firstfit\",\"state\":\"armed\",\"fallback_reason\":\"\"," \
 	"\"instance_pid\":4242,\"instance_restarts\":1,\"frames\":16384,\"frames_free\":1024," \
 	"\"ceiling\":65536,\"resident_adopted\":15000,\"resident_other_kib\":512,\"faults\":1200," \
@@ -17,7 +18,7 @@
 
 #define STATUS								\
 	"{\"version\":\"1.2\",\"module\":{\"version\":\"1.1\",\"abi\":1,\"state\":\"live\"}," \
-	"\"containers\":[{" SUMMARY "},{\"container\":\"we\\u001b[31mb\",\"state\":\"fallback\"}]}"
+	"\"containers\":[{" SUMMARY "},{\"container\":\"go\\u001b[31mb\",\"state\":\"fallback\"}]}"
 
 #define SHOW								\
 	"{" SUMMARY ",\"stat\":{\"frames_zeroed\":512,\"frames_shared\":3,\"fault_order\":4," \
@@ -106,11 +107,11 @@ START_TEST(shows_status)
 	ck_assert_str_eq(run.out,
 		"usmd 1.2, module usm 1.1 (ABI 1): live\n"
 		"\n"
-		"CONTAINER     POLICY    STATE     ADOPTED  OTHER  FRAMES  CEILING  FAULTS  SAVED"
+		"CONTAINER     NAME  POLICY    STATE     ADOPTED  OTHER  FRAMES  CEILING  FAULTS  SAVED"
 		"  FALLBACKS  INSTANCE\n"
-		"0123456789ab  firstfit  armed       58.6M   512K     64M     256M    1200  14300"
+		"0123456789ab  web   firstfit  armed       58.6M   512K     64M     256M    1200  14300"
 		"          2      4242\n"
-		"we\\x1b[31mb   -         fallback        -      -       -        -       -      -"
+		"go\\x1b[31mb   -     -         fallback        -      -       -        -       -      -"
 		"          -         -\n");
 }
 END_TEST
@@ -124,7 +125,7 @@ START_TEST(shows_status_otherwise)
 	ck_assert_str_eq(json.out, STATUS "\n");
 	free(ask(&quiet, PEER_ANSWERS, REPLY(STATUS), "status", NULL, "-q"));
 	ck_assert_int_eq(quiet.status, 0);
-	ck_assert_str_eq(quiet.out, ID "\nwe\\x1b[31mb\n");
+	ck_assert_str_eq(quiet.out, ID "\ngo\\x1b[31mb\n");
 	free(ask(&none, PEER_ANSWERS, REPLY("{\"containers\":[]}"), "status", NULL, NULL));
 	ck_assert_int_eq(none.status, 0);
 	ck_assert_str_eq(none.out, "usmd -, module usm - (ABI -): -\n"
@@ -134,6 +135,8 @@ END_TEST
 
 static const char *const show_lines[] = {
 	"  container             " ID "\n",
+	"  name                  web\n",
+	"  bound late            what was mapped before is not adopted\n",
 	"  policy                firstfit\n",
 	"  state                 armed\n",
 	"  instance              pid 4242, restarted 1 times\n",
