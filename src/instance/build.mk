@@ -18,3 +18,4 @@ $(eval $(call usm_program,$(O)/usm-instance,\
 
 PROGRAMS	+= $(O)/usm-instance
 INSTALL_FILES	+= $(O)/usm-instance:$(libexecdir)/usm-instance:755
+MANPAGES	+= src/man/usm-instance.8.scd src/man/usm-policy.7.scd

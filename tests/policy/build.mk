@@ -26,3 +26,14 @@ $(O)/tests/policy/hostile/%.so: tests/policy/hostile/%.c src/sdk/usm/policy.h
 
 $(O)/tests/policy/test-firstfit: | $(O)/policies/firstfit.so
 $(O)/tests/policy/test-hostile: | $(HOSTILE_POLICIES)
+
+# Policies that are built out of the tree. The script needs the program beside it.
+$(eval $(call usm_program,$(O)/tests/policy/rehearse,\
+	$(addprefix $(O)/tests/policy/,rehearse.o model.o) $(O)/src/instance.a $(O)/src/device.a \
+	$(O)/src/common.a,libcjson libsystemd,-lm))
+
+$(O)/tests/policy/outside: tests/policy/outside.sh $(O)/tests/policy/rehearse \
+		src/sdk/usm/policy.h src/man/usm-policy.7.scd $(wildcard contrib/policy-example/*)
+	$(Q)ln -sf $(abspath $<) $@
+
+UNIT_TESTS += $(O)/tests/policy/outside
