@@ -1,9 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Programs that talk to /dev/usm straight on the uapi header; they run in a VM.
 
-$(eval $(call usm_room,tests/uapi,-Idkms/include/uapi))
+UAPI_DIR	:= tests/uapi
+UAPI_FLAGS	:= -D_FILE_OFFSET_BITS=64
+UAPI_INCLUDES	:= -Idkms/include/uapi
+UAPI_TEST_OBJS	:= uapitest.o test_device.o test_port.o test_command.o test_supply.o \
+		   layout.o domain.o
 
-$(eval $(call usm_program,$(O)/tests/uapi/miniinst,\
-	$(addprefix $(O)/tests/uapi/,miniinst.o feeder.o domain.o)))
+$(eval $(call usm_room,$(UAPI_DIR),$(UAPI_INCLUDES),,$(UAPI_FLAGS)))
+$(eval $(call usm_program,$(O)/$(UAPI_DIR)/miniinst,\
+	$(addprefix $(O)/$(UAPI_DIR)/,miniinst.o feeder.o domain.o)))
+$(eval $(call usm_program,$(O)/$(UAPI_DIR)/uapitest,\
+	$(addprefix $(O)/$(UAPI_DIR)/,$(UAPI_TEST_OBJS))))
 
-VM_PROGRAMS += $(O)/tests/uapi/miniinst
+# The contract is one for both: the same tests through the compat entry.
+$(O)/$(UAPI_DIR)/m32/%.o: $(UAPI_DIR)/%.c
+	@$(say) CC $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -m32 $(CFLAGS_COMMON) $(UAPI_INCLUDES) $(UAPI_FLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/$(UAPI_DIR)/uapitest.32: $(addprefix $(O)/$(UAPI_DIR)/m32/,$(UAPI_TEST_OBJS))
+	@$(say) LD $@
+	$(Q)$(CC) -m32 -static -o $@ $^
+
+VM_PROGRAMS += $(addprefix $(O)/$(UAPI_DIR)/,miniinst uapitest uapitest.32)

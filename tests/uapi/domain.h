@@ -24,7 +24,7 @@ struct domain {
 	uint64_t id;
 	int fd;
 	struct usm_info info;
-	uint32_t frames;		/* entries of the table: the ceiling at bind */
+	uint32_t frames;		/* entries of the table: the ceiling at bind, or a few more */
 	const struct usm_frame *table;
 	struct usm_ring *events;
 	struct usm_ring **supply;	/* info.supply_rings of them */

@@ -43,7 +43,28 @@ void feeder_reset(struct feeder *feeder)
 		uint32_t head = __atomic_load_n(&domain->supply[i]->head,
 						__ATOMIC_RELAXED);
 
-		feeder->rings[i] = (struct feeder_ring){ .seen_tail = head };
+		feeder->rings[i] = (struct feeder_ring){ .done = head };
+	}
+	feeder->dry = false;
+	feeder->growing = false;
+	feeder->limited = false;
+}
+
+/* After lost events: what lies in the rings is offered, and nothing else. */
+static void offered_rebuild(struct feeder *feeder)
+{
+	struct domain *domain = feeder->domain;
+
+	memset(feeder->offered, 0, domain->frames);
+	for (uint32_t i = 0; i < domain->info.supply_rings; i++) {
+		struct usm_ring *ring = domain->supply[i];
+
+		for (uint32_t at = feeder->rings[i].done; at != ring->head; at++) {
+			uint64_t entry = *domain_ring_slot(ring, at);
+
+			memset(feeder->offered + USM_SUPPLY_FRAME(entry), 1,
+			       USM_SUPPLY_COUNT(entry));
+		}
 	}
 	feeder->dry = false;
 	feeder->growing = false;
@@ -73,7 +94,7 @@ bool feeder_events(struct feeder *feeder)
 			feeder->limited = false;
 			break;
 		case USM_EV_FREED:
-		case USM_EV_SPACE_EXIT:
+			memset(feeder->offered + event.frame, 0, event.count);
 			feeder->dry = false;
 			feeder->limited = false;
 			break;
@@ -89,17 +110,16 @@ bool feeder_events(struct feeder *feeder)
 	if (lost != feeder->lost) {
 		/* Any of the above may have been among them. */
 		feeder->lost = lost;
-		feeder->dry = false;
-		feeder->growing = false;
-		feeder->limited = false;
+		offered_rebuild(feeder);
 		fell_back = true;
 	}
 	return fell_back;
 }
 
 /*
- * Frames of consumed entries that were refused, or were not needed, may be
- * offered again: the table says which of them are still free.
+ * The module takes an entry out of the ring and then frames out of the entry, so
+ * an entry is used up when the next one is taken. Until then its frames count as
+ * offered, except those that came back (EV_FREED).
  */
 static void ring_reclaim(struct feeder *feeder, uint32_t n)
 {
@@ -107,12 +127,13 @@ static void ring_reclaim(struct feeder *feeder, uint32_t n)
 	struct feeder_ring *mine = &feeder->rings[n];
 	uint32_t tail = __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE);
 
-	while (mine->seen_tail != tail) {
-		uint64_t entry = *domain_ring_slot(ring, mine->seen_tail++);
+	while (tail - mine->done > 1) {
+		uint64_t entry = *domain_ring_slot(ring, mine->done++);
 		uint32_t count = USM_SUPPLY_COUNT(entry);
 
 		memset(feeder->offered + USM_SUPPLY_FRAME(entry), 0, count);
 		mine->frames -= count;
+		feeder->dry = false;
 	}
 }
 
@@ -121,8 +142,7 @@ static bool ring_wants(const struct feeder *feeder, uint32_t n)
 	const struct usm_ring *ring = feeder->domain->supply[n];
 	const struct feeder_ring *mine = &feeder->rings[n];
 
-	return mine->frames < RING_TARGET &&
-	       ring->head - mine->seen_tail < ring->entries;
+	return mine->frames < RING_TARGET && ring->head - mine->done < ring->entries;
 }
 
 static bool offerable(const struct feeder *feeder, uint32_t frame)
@@ -165,7 +185,6 @@ static void run_zero(struct feeder *feeder, uint32_t first, uint32_t count,
 		.frame = first,
 		.count = count,
 		.generation = generation,
-		.node = -1,
 	};
 
 	/* A frame that was taken meanwhile is zeroed by the fault that took it. */
@@ -194,13 +213,8 @@ void feeder_supply(struct feeder *feeder)
 	uint32_t full = 0;
 	bool pushed = false;
 
-	for (uint32_t n = 0; n < rings; n++) {
-		uint32_t tail = feeder->rings[n].seen_tail;
-
+	for (uint32_t n = 0; n < rings; n++)
 		ring_reclaim(feeder, n);
-		if (feeder->rings[n].seen_tail != tail)
-			feeder->dry = false;
-	}
 
 	while (full < rings && !feeder->dry) {
 		uint32_t n = feeder->next_ring;

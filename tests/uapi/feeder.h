@@ -10,8 +10,8 @@
 #include "domain.h"
 
 struct feeder_ring {
-	uint32_t seen_tail;	/* entries up to here are known to be consumed */
-	uint32_t frames;	/* offered by the entries beyond */
+	uint32_t done;		/* entries before this one are used up */
+	uint32_t frames;	/* offered by the entries from there on */
 };
 
 struct feeder {
@@ -20,7 +20,7 @@ struct feeder {
 	uint32_t grow_step;	/* frames; 0: never grow */
 	uint32_t run;		/* frames in one entry at most */
 
-	uint8_t *offered;	/* by frame: lies in a ring */
+	uint8_t *offered;	/* by frame: lies in a ring, or may still be taken */
 	struct feeder_ring *rings;
 	uint32_t cursor;	/* of the round over the table */
 	uint32_t next_ring;
