@@ -6,6 +6,9 @@ UNIT_USMD	:= $(addprefix $(O)/san/src/,usmd.a device.a annotation.a common.a)
 UNIT_USMD_PKGS	:= check libcjson libsystemd
 
 $(eval $(call usm_room,tests/unit/usmd,$(USMD_INCLUDES) -Itests/unit,$(UNIT_USMD_PKGS)))
-$(foreach test,$(patsubst test_%.c,%,$(notdir $(wildcard tests/unit/usmd/test_*.c))),\
-	$(eval $(call usm_unit_test,test-usmd-$(test),$(O)/san/tests/unit/usmd/test_$(test).o \
-		$(O)/san/tests/unit/usmd/scratch.o $(UNIT_USMD),$(UNIT_USMD_PKGS))))
+
+define usm_usmd_test
+$(call usm_unit_test,test-usmd-$(1),$(O)/san/tests/unit/usmd/test_$(1).o $(O)/san/tests/unit/usmd/scratch.o $(UNIT_USMD),$(UNIT_USMD_PKGS))
+endef
+USMD_TESTS	:= $(patsubst test_%.c,%,$(notdir $(wildcard tests/unit/usmd/test_*.c)))
+$(foreach test,$(USMD_TESTS),$(eval $(call usm_usmd_test,$(test))))
