@@ -80,6 +80,14 @@ cgroup_run() {
 	sh -c 'echo $$ >"$1/cgroup.procs" && shift && exec "$@"' sh "$@"
 }
 
+# cgroup_spawn DIRECTORY COMMAND... - the same in the background; $spawned is its
+# pid, which $! after `cgroup_run &` is not
+cgroup_spawn() {
+	# shellcheck disable=SC2016
+	sh -c 'echo $$ >"$1/cgroup.procs" && shift && exec "$@"' sh "$@" &
+	spawned=$!
+}
+
 # memory_stat DIRECTORY KEY - bytes
 memory_stat() { awk -v key="$2" '$1 == key { print $2 }' "$1/memory.stat"; }
 

@@ -15,7 +15,9 @@ assert_ok container_start "$sleeper"
 assert_eq 'its command' "$(cat "/proc/$(container_pid sleeper)/comm")" sleep
 
 group=$(cgroup_make small memory.max=64M)
-cgroup_run "$group" sleep 1000 &
-wait_for 5 grep -q "^$!\$" "$group/cgroup.procs"
+cgroup_spawn "$group" sleep 1000
+# shellcheck disable=SC2154 # set by cgroup_spawn
+wait_for 5 grep -q "^$spawned\$" "$group/cgroup.procs"
+assert_eq 'the process in the cgroup' "$(cgroup_run "$group" cat /proc/self/cgroup)" 0::/vmtest/small
 assert_eq 'memory.max' "$(cat "$group/memory.max")" $((64 << 20))
 pass
