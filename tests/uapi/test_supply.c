@@ -251,7 +251,7 @@ void supply_tests(void)
 	struct usm_stat stat;
 
 	bound_create(&bound, "supply", CEILING, 0, DEADLINE_MS);
-	bound_grow(&bound, CEILING - 64);
+	bound_grow(&bound, CEILING);
 	guest_start(&guest, &bound);
 	/* In fallback first: what the guest needs for itself is there then. */
 	expect(guest_touch(&guest, 4), "touch in fallback");

@@ -141,14 +141,17 @@ bool bound_event(struct bound *bound, uint16_t type, int timeout_ms, struct usm_
 void bound_grow(struct bound *bound, uint32_t frames)
 {
 	struct usm_command grow = { .op = USM_CMD_GROW, .count = frames, .node = -1 };
+	struct usm_stat stat = bound_stat(bound);
+	uint64_t wanted = stat.frames + frames;
 	int waited = 0;
 
+	if (wanted > stat.ceiling)
+		wanted = stat.ceiling;
 	expect_ok(domain_command(&bound->domain, &grow));
-	/* Also unarmed, where there are no events to wait for. */
-	while (bound_stat(bound).frames_free < frames && waited++ < PATIENCE_MS / 10)
+	/* Also unarmed, where nobody listens to events. */
+	while (bound_stat(bound).frames < wanted && waited++ < PATIENCE_MS / 10)
 		usleep(10000);
-	expect(bound_stat(bound).frames_free >= frames, "the domain did not grow by %u",
-	       frames);
+	expect(bound_stat(bound).frames >= wanted, "the domain did not grow by %u", frames);
 }
 
 /* ------------------------------------------------------------ a process inside */

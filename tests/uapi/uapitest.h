@@ -45,7 +45,7 @@ struct bound {
 void bound_create(struct bound *bound, const char *name, uint64_t ceiling, uint32_t order,
 		  uint32_t deadline_ms);
 void bound_destroy(struct bound *bound);
-/* Grow to at least @frames and wait until they are there. */
+/* Ask for @frames more and wait until they, or all up to the ceiling, are there. */
 void bound_grow(struct bound *bound, uint32_t frames);
 struct usm_stat bound_stat(const struct bound *bound);
 /* The next event of the type, within the time; others are dropped. */
