@@ -64,8 +64,8 @@ void usm_journal_lost(const struct usm_container *c, int32_t pid)
 void usm_journal_gave_up(const struct usm_container *c)
 {
 	TELL(LOG_ERR, USM_MSG_GAVE_UP, c,
-	     "The instance of container %s cannot run policy %s%s%s and will not be started "
-	     "again; the module serves the container", title(c), policy_of(c),
+	     "The instance of container %s cannot run policy %s and will not be started again; "
+	     "the module serves the container%s%s", title(c), policy_of(c),
 	     c->instance_message ? ": " : "", c->instance_message ?: "");
 }
 

@@ -331,8 +331,8 @@ int usm_unit_start(struct usm_units *u, uint64_t domain, struct usm_error *err)
 		fresh->name = unit_name(domain);
 		if (!fresh->name || sd_bus_path_encode(UNIT_PREFIX, fresh->name, &fresh->path) < 0)
 			return usm_error_oom(err);
-		w = fresh;
-		LIST_INSERT_HEAD(&u->watches, usm_steal_ptr(fresh), link);
+		w = usm_steal_ptr(fresh);
+		LIST_INSERT_HEAD(&u->watches, w, link);
 	}
 	w->start_wanted = true;
 	/* Between two buses: it is done when the next one is there. */
