@@ -327,6 +327,23 @@ static int loop_run(struct run *run)
 	}
 }
 
+/* Who it is that still lives there, if anybody does. */
+static void procs_print(const char *cgroup)
+{
+	int dir = domain_cgroup_open_or_die(cgroup);
+	int procs = openat(dir, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+	char pids[256];
+	ssize_t n = procs < 0 ? 0 : read(procs, pids, sizeof(pids) - 1);
+
+	pids[n < 0 ? 0 : n] = '\0';
+	for (char *p = pids; *p; p++)
+		if (*p == '\n')
+			*p = ' ';
+	warnx("processes in the cgroup: %s", *pids ? pids : "none");
+	close(procs);
+	close(dir);
+}
+
 /*
  * Nothing of the program may be left: go on serving until the last space and
  * frame are back, or the time is over.
@@ -352,6 +369,7 @@ static bool leak_check(struct run *run, struct usm_stat *stat)
 	      "after the last process is gone", stat->spaces,
 	      (uint64_t)stat->frames_mapped, (uint64_t)stat->frames_shared,
 	      (uint64_t)stat->frames_held);
+	procs_print(run->options->cgroup);
 	return false;
 }
 

@@ -60,7 +60,7 @@ static void discard_run(void)
 /* --------------------------------------------------------------------- racing */
 
 #define RACE_PAGES	64
-#define RACE_STEPS	3000
+#define RACE_STEPS	1200
 
 struct race {
 	char *area;
@@ -126,7 +126,7 @@ static void neighbour(struct worker *worker)
 	struct race *race = worker->context;
 	uint32_t generation[RACE_PAGES] = { 0 };
 
-	for (unsigned int step = 1; step <= RACE_STEPS / 4; step++) {
+	for (unsigned int step = 1; step <= RACE_STEPS / 2; step++) {
 		size_t page = rng_below(&worker->rng, RACE_PAGES / 2) * 2;
 		/* A quarter page for each of up to four threads. */
 		char *part = race->area + page * PAGE + worker->index * (PAGE / 4);

@@ -152,7 +152,7 @@ static void chain_run(void)
 
 #define LANE_WORDS	8
 #define RACE_PAGES	32
-#define RACE_FORKS	25
+#define RACE_FORKS	15
 
 struct race {
 	char *area;
@@ -190,7 +190,7 @@ static void race_worker(struct worker *worker)
 static void race_child(void *context)
 {
 	struct race *race = context;
-	uint64_t until = __atomic_load_n(race->progress, __ATOMIC_RELAXED) + 200;
+	uint64_t until = __atomic_load_n(race->progress, __ATOMIC_RELAXED) + 100;
 	char *copy = malloc(RACE_PAGES * PAGE);
 
 	must(copy != NULL, "malloc: %s", strerror(errno));

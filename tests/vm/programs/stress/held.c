@@ -15,7 +15,7 @@
 #define HELD_PAGES	128
 #define HELD_WORDS	8		/* at both ends of the page */
 #define WRITER_BATCH	32
-#define DISTURBANCES	60
+#define DISTURBANCES	40
 
 struct held {
 	/* Writers hold it for reading; what moves the area, for writing. */
