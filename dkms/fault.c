@@ -115,12 +115,11 @@ static vm_fault_t usm_fault_scarce(struct vm_fault *vmf, struct usm_fault *fault
 		fault->nr_runs = 1;
 		return 0;
 	}
-	if (err == -ENOSPC && vmf->vma->vm_mm == current->mm) {
-		if (!usm_oom_kill(domain, fault->space))
-			return VM_FAULT_OOM;
-		if (usm_fault_may_wait(vmf) && !fatal_signal_pending(current))
-			return usm_fault_wait_freed(vmf, domain, kicks);
-	}
+	if (err == -ENOSPC)
+		usm_oom_kill(domain);
+	/* A victim's frames, or an earlier one's, come back: look again then. */
+	if (err == -ENOSPC && usm_fault_may_wait(vmf) && !fatal_signal_pending(current))
+		return usm_fault_wait_freed(vmf, domain, kicks);
 	return VM_FAULT_OOM;
 }
 

@@ -36,7 +36,7 @@ static struct task_struct *usm_oom_task(struct usm_space *space)
 	return task;
 }
 
-bool usm_oom_kill(struct usm_domain *domain, struct usm_space *who)
+void usm_oom_kill(struct usm_domain *domain)
 {
 	struct task_struct *victim = NULL, *task;
 	struct usm_space *space;
@@ -46,7 +46,7 @@ bool usm_oom_kill(struct usm_domain *domain, struct usm_space *who)
 	spin_lock(&domain->space_lock);
 	if (domain->oom_until && time_before(jiffies, domain->oom_until)) {
 		spin_unlock(&domain->space_lock);
-		return true;
+		return;
 	}
 	list_for_each_entry(space, &domain->spaces, list) {
 		long points;
@@ -71,7 +71,7 @@ bool usm_oom_kill(struct usm_domain *domain, struct usm_space *who)
 		domain->oom_until = (jiffies + USM_OOM_GRACE) | 1;
 	spin_unlock(&domain->space_lock);
 	if (!victim)
-		return false;
+		return;
 
 	pr_warn("domain %llu (%s): all %u frames are in use: killing %s[%d]\n", domain->id,
 		domain->label, READ_ONCE(domain->ceiling), victim->comm, task_pid_nr(victim));
@@ -79,5 +79,4 @@ bool usm_oom_kill(struct usm_domain *domain, struct usm_space *who)
 	usm_event_post(domain, USM_EV_OOM, id, 0, 0, 0, task_pid_nr(victim));
 	send_sig(SIGKILL, victim, 1);
 	put_task_struct(victim);
-	return true;
 }

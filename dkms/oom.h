@@ -2,16 +2,13 @@
 #ifndef USM_OOM_H
 #define USM_OOM_H
 
-#include <linux/types.h>
-
 struct usm_domain;
-struct usm_space;
 
 /*
  * The domain is at its ceiling with every frame in use, and nobody made room.
  * Kill its largest process, as the cgroup's OOM killer would at memory.max; not
- * while an earlier victim is on its way out. False: nobody can be killed.
+ * while an earlier victim is on its way out. Process context.
  */
-bool usm_oom_kill(struct usm_domain *domain, struct usm_space *who);
+void usm_oom_kill(struct usm_domain *domain);
 
 #endif /* USM_OOM_H */
