@@ -67,10 +67,19 @@ void usm_engine_reset(struct usm_engine *engine, uint64_t now)
 	engine->lost = usm_event_lost(engine->setup.mapping);
 	engine->fallback = 0;
 	engine->armed = true;
+	engine->empty = false;
 	usm_lanes_reset(engine->lanes, engine->setup.mapping);
 	usm_index_reset(&engine->index, engine->setup.mapping);
 	if (policy->rescan)
 		policy->rescan(engine->state);
+}
+
+void usm_engine_fell(struct usm_engine *engine, uint32_t why)
+{
+	if (!engine->armed)
+		return;
+	engine->armed = false;
+	engine->fallback = why;
 }
 
 static struct usm_growth_view growth_view(const struct usm_engine *engine)
@@ -89,6 +98,9 @@ static int engine_grow(struct usm_engine *engine)
 	struct usm_command command = { .op = USM_CMD_GROW, .node = -1 };
 	int r;
 
+	/* Who has nobody to serve needs nothing ahead. */
+	if (engine->empty)
+		return 0;
 	command.count = usm_growth_request(&engine->growth, &view, runtime->now);
 	if (runtime->grow && !engine->growth.asked) {
 		if (runtime->grow > command.count)
@@ -112,34 +124,36 @@ static int engine_grow(struct usm_engine *engine)
 }
 
 /*
- * Zero free frames, lowest first, until twice the goal are ready: each has to be
- * zeroed once before it serves again, so this is work done early and not work
- * added, except for frames that go back to the host, which are beyond that.
+ * Zero idle frames that a fault may get soon: as many as are not given back to the
+ * host, the lowest, since that is where most policies go next; what another one
+ * chooses is zeroed on its way into a ring. Each frame has to be zeroed once
+ * before it serves again, so this is work done early and not work added.
  */
 static int engine_zero(struct usm_engine *engine)
 {
 	struct usm_growth_view view = growth_view(engine);
-	const struct usm_frameset *dirty = &engine->index.dirty;
-	uint32_t enough = 2 * usm_growth_goal(&view);
-	uint32_t clean = view.free > dirty->count ? view.free - dirty->count : 0;
+	const struct usm_index *index = &engine->index;
 	struct usm_run runs[USM_ENGINE_RUNS];
-	uint32_t n = 0, left = USM_ENGINE_PORTION, from = 0;
+	uint32_t n = 0, left = USM_ENGINE_PORTION, from = 0, end;
 	int r;
 
-	if (!dirty->count || clean >= enough)
+	if (!index->dirty.count)
 		return USM_ENGINE_IDLE;
 
+	end = usm_frameset_nth(&index->idle, usm_growth_keep(&view));
 	while (n < USM_ENGINE_RUNS && left) {
-		uint32_t frame = usm_frameset_find(dirty, from, 0);
+		uint32_t frame = usm_frameset_find(&index->dirty, from, 0);
 
-		if (frame == USM_FRAMESET_NONE)
+		if (frame == USM_FRAMESET_NONE || frame >= end)
 			break;
 		runs[n].frame = frame;
-		runs[n].count = usm_frameset_length(dirty, frame, left);
+		runs[n].count = usm_frameset_length(&index->dirty, frame, left);
 		left -= runs[n].count;
 		from = frame + runs[n].count;
 		n++;
 	}
+	if (!n)
+		return USM_ENGINE_IDLE;
 	r = usm_lane_zero(engine, runs, n);
 	return r < 0 ? r : USM_ENGINE_MORE;
 }
@@ -196,7 +210,6 @@ static int engine_shrink(struct usm_engine *engine)
 			.frame = frame,
 			.count = USM_GROWTH_BLOCK,
 			.generation = USM_FRAME_GENERATION(&entry),
-			.node = -1,
 		};
 		below = frame;
 	}
@@ -223,6 +236,7 @@ int usm_engine_tick(struct usm_engine *engine, uint64_t now)
 	engine->scrub += USM_ENGINE_SCRUB;
 	if (engine->scrub >= frames)
 		engine->scrub = 0;
+	engine->stale = true;
 
 	if (policy->tick)
 		policy->tick(engine->state, now);

@@ -74,7 +74,9 @@ struct usm_engine_setup {
 struct usm_lane {
 	uint64_t *entries;	/* what we put, by index modulo the ring's size */
 	uint32_t put, taken, withdrawn;
-	uint32_t held;		/* frames in the ring */
+	uint32_t held;		/* frames in the ring that are in the index's `offered` */
+	bool stale;		/* entries from `fresh` on may name only frames that are gone */
+	uint32_t fresh;
 	bool answered;		/* put something since the module last took something */
 	uint64_t used_at;	/* when the module last took something; 0: never */
 };
@@ -89,7 +91,9 @@ struct usm_engine {
 	bool begun;		/* init() was called */
 	bool armed;		/* supply makes sense */
 	bool released;		/* the domain ends with its last space */
-	uint32_t fallback;	/* enum usm_fallback_why of the last one; 0: none since reset */
+	bool empty;		/* the module found it unused, and took all free frames */
+	bool stale;		/* rings may name frames that are gone */
+	uint32_t fallback;	/* enum usm_fallback_why, until the caller clears it */
 	uint32_t next_lane;	/* with which the next round begins */
 	uint32_t scrub;		/* where the next tick goes on */
 	uint64_t lost;		/* of the event ring, as seen */
@@ -115,6 +119,12 @@ int usm_engine_begin(struct usm_engine *engine, uint64_t now, struct usm_error *
 
 /* The domain has just been armed: rings are empty, what was known is stale. */
 void usm_engine_reset(struct usm_engine *engine, uint64_t now);
+
+/*
+ * The domain fell back, by an event or as the caller has found out: supply stops
+ * until usm_engine_reset(). `why`: enum usm_fallback_why. Nothing if it is known.
+ */
+void usm_engine_fell(struct usm_engine *engine, uint32_t why);
 
 /* enum usm_engine_result, or negative: fatal, from usm_engine_ops. `now`: ns, monotonic. */
 int usm_engine_turn(struct usm_engine *engine, uint64_t now);

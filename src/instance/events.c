@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "events.h"
 
+#include "lane.h"
+
 void usm_events_announce(struct usm_engine *engine, uint32_t frame, uint32_t count,
 			 void (*call)(void *state, uint32_t frame, uint32_t count))
 {
@@ -53,7 +55,6 @@ static void refresh(struct usm_engine *engine, const struct usm_event *event)
 	usm_index_refresh(&engine->index, engine->setup.mapping, event->frame, event->count);
 }
 
-/* Only what is news to somebody; SUPPLY_LOW is answered from the ring itself. */
 static void handle(struct usm_engine *engine, const struct usm_event *event)
 {
 	const struct usm_policy *policy = engine->setup.policy;
@@ -71,8 +72,10 @@ static void handle(struct usm_engine *engine, const struct usm_event *event)
 		break;
 	case USM_EV_SHRUNK:
 		refresh(engine, event);
+		engine->stale = true;
 		if (policy->shrunk)
 			policy->shrunk(engine->state, event->frame, event->count);
+		engine->empty = event->arg == USM_SHRINK_IDLE;
 		if (event->arg == USM_SHRINK_PRESSURE) {
 			/* Asking for them back at once would be a tug-of-war. */
 			usm_growth_limited(&engine->growth, engine->runtime.now);
@@ -84,10 +87,16 @@ static void handle(struct usm_engine *engine, const struct usm_event *event)
 		usm_growth_limited(&engine->growth, engine->runtime.now);
 		pressure(engine, (uint32_t)event->arg, event->count);
 		break;
+	case USM_EV_SUPPLY_LOW:
+		/* What is wanted is seen in the ring; that somebody faults is news. */
+		engine->empty = false;
+		break;
 	case USM_EV_SPACE_NEW:
+		engine->empty = false;
 		space(engine, event, USM_SPACE_NEW);
 		break;
 	case USM_EV_SPACE_FORK:
+		engine->empty = false;
 		space(engine, event, USM_SPACE_FORK);
 		break;
 	case USM_EV_SPACE_EXIT:
@@ -97,8 +106,7 @@ static void handle(struct usm_engine *engine, const struct usm_event *event)
 		refresh(engine, event);
 		break;
 	case USM_EV_FALLBACK:
-		engine->armed = false;
-		engine->fallback = (uint32_t)event->arg;
+		usm_engine_fell(engine, (uint32_t)event->arg);
 		break;
 	case USM_EV_RELEASED:
 		engine->released = true;
@@ -127,11 +135,17 @@ int usm_events_drain(struct usm_engine *engine, uint32_t most)
 		/* Any of the above may have been among them, the answer to a
 		 * request for growth too. */
 		engine->lost = lost;
+		engine->empty = false;
+		engine->stale = true;
 		usm_index_refresh(&engine->index, mapping, 0, mapping->frames);
 		usm_growth_answered(&engine->growth, false);
 		engine->runtime.growing = false;
 		if (policy->rescan)
 			policy->rescan(engine->state);
 	}
+	/* Once for all of them: a shrinker takes many runs at a time. */
+	if (engine->stale)
+		usm_lanes_recount(engine);
+	engine->stale = false;
 	return n == most ? USM_ENGINE_MORE : USM_ENGINE_IDLE;
 }

@@ -207,3 +207,49 @@ uint32_t usm_frameset_length(const struct usm_frameset *set, uint32_t frame, uin
 	}
 	return length < max ? length : max;
 }
+
+uint32_t usm_frameset_weight(const struct usm_frameset *set, uint32_t frame, uint32_t count)
+{
+	uint32_t weight = 0;
+
+	if (frame >= set->frames)
+		return 0;
+	if (count > set->frames - frame)
+		count = set->frames - frame;
+
+	while (count) {
+		unsigned int low = frame % WORD_BITS;
+		unsigned int here = count < WORD_BITS - low ? count : WORD_BITS - low;
+		uint64_t word = set->words[frame / WORD_BITS] & ones(low, here);
+
+		weight += (uint32_t)__builtin_popcountll(word);
+		frame += here;
+		count -= here;
+	}
+	return weight;
+}
+
+uint32_t usm_frameset_nth(const struct usm_frameset *set, uint32_t n)
+{
+	uint32_t summaries = words_of(words_of(set->frames));
+
+	if (n >= set->count)
+		return USM_FRAMESET_NONE;
+
+	for (uint32_t i = 0; i < summaries; i++) {
+		for (uint64_t some = set->some[i]; some; some &= some - 1) {
+			uint32_t index = i * WORD_BITS + (uint32_t)__builtin_ctzll(some);
+			uint64_t word = set->words[index];
+			uint32_t here = (uint32_t)__builtin_popcountll(word);
+
+			if (n >= here) {
+				n -= here;
+				continue;
+			}
+			while (n--)
+				word &= word - 1;
+			return index * WORD_BITS + (uint32_t)__builtin_ctzll(word);
+		}
+	}
+	return USM_FRAMESET_NONE;
+}

@@ -52,4 +52,10 @@ uint32_t usm_frameset_find_below(const struct usm_frameset *set, uint32_t below,
 /* How many consecutive members start at `frame`, `max` at most. */
 uint32_t usm_frameset_length(const struct usm_frameset *set, uint32_t frame, uint32_t max);
 
+/* How many of the frames of a range are members; clipped to the set's end. */
+uint32_t usm_frameset_weight(const struct usm_frameset *set, uint32_t frame, uint32_t count);
+
+/* The member that has `n` members below it, or USM_FRAMESET_NONE. */
+uint32_t usm_frameset_nth(const struct usm_frameset *set, uint32_t n);
+
 #endif /* USM_INSTANCE_FRAMESET_H */

@@ -1,14 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "growth.h"
 
+static uint32_t clamp(uint32_t value, uint32_t low, uint32_t high)
+{
+	return value < low ? low : value > high ? high : value;
+}
+
 uint32_t usm_growth_goal(const struct usm_growth_view *view)
 {
 	uint32_t used = view->present > view->free ? view->present - view->free : 0;
-	uint32_t goal = used / USM_GROWTH_PART;
+	uint32_t floor = clamp(view->ceiling / USM_GROWTH_FLOOR_PART, USM_GROWTH_FLOOR_MIN,
+			       USM_GROWTH_FLOOR_MAX);
 
-	if (goal < USM_GROWTH_FLOOR)
-		return USM_GROWTH_FLOOR;
-	return goal < USM_GROWTH_CAP ? goal : USM_GROWTH_CAP;
+	return clamp(used / USM_GROWTH_PART, floor, USM_GROWTH_CAP);
+}
+
+uint32_t usm_growth_keep(const struct usm_growth_view *view)
+{
+	return 3 * usm_growth_goal(view);
 }
 
 uint32_t usm_growth_request(const struct usm_growth *growth, const struct usm_growth_view *view,
@@ -53,7 +62,7 @@ void usm_growth_limited(struct usm_growth *growth, uint64_t now)
 uint32_t usm_growth_surplus(struct usm_growth *growth, const struct usm_growth_view *view,
 			    uint64_t now)
 {
-	uint32_t keep = 3 * usm_growth_goal(view);
+	uint32_t keep = usm_growth_keep(view);
 	uint32_t blocks;
 
 	if (view->free < keep + USM_GROWTH_BLOCK) {

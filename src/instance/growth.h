@@ -6,9 +6,10 @@
  * GROW when fewer frames are free than the GOAL, by as much as makes it twice
  * the goal. The goal is an eighth of what is used, so that growth is geometric:
  * the number of requests grows with the logarithm of the memory used. It
- * has a floor, for small containers, and a cap, because what a big one needs
- * ahead depends on how fast it grows, not on how big it is. One request at a
- * time. When a limit is hit, the next request waits, twice as long each time.
+ * has a floor, for containers that have just started, and a cap, because what a
+ * big one needs ahead depends on how fast it grows, not on how big it is. One
+ * request at a time. When a limit is hit, the next request waits, twice as long
+ * each time.
  *
  * SHRINK when for USM_GROWTH_IDLE_NS more than thrice the goal was free, in whole
  * aligned runs of 512 (which is what the host can use best), some a second, so
@@ -21,7 +22,14 @@
 #include <stdint.h>
 
 #define USM_GROWTH_BLOCK	512		/* frames: 2 MiB, what the module allocates at once */
-#define USM_GROWTH_FLOOR	USM_GROWTH_BLOCK
+/*
+ * The floor is a 32nd of the ceiling between these: 8 MiB fill the rings of two
+ * CPUs, which a start-up burst needs; a small container does not have so much to
+ * spare.
+ */
+#define USM_GROWTH_FLOOR_PART	32
+#define USM_GROWTH_FLOOR_MIN	USM_GROWTH_BLOCK
+#define USM_GROWTH_FLOOR_MAX	2048
 #define USM_GROWTH_CAP		32768		/* frames: 128 MiB, 100 ms at 1 GiB/s */
 #define USM_GROWTH_PART		8		/* of what is used */
 #define USM_GROWTH_IDLE_NS	(10ull * 1000000000)
@@ -55,6 +63,9 @@ struct usm_growth_view {
 
 /* Frames that are to be kept free. */
 uint32_t usm_growth_goal(const struct usm_growth_view *view);
+
+/* Free frames that are not given back. */
+uint32_t usm_growth_keep(const struct usm_growth_view *view);
 
 /* How many frames to ask for now; 0: none. */
 uint32_t usm_growth_request(const struct usm_growth *growth, const struct usm_growth_view *view,

@@ -34,20 +34,24 @@ static void frame_read(struct usm_index *index, const struct usm_mapping *mappin
 	struct usm_frame entry = usm_mapping_frame(mapping, frame);
 	unsigned int state = entry.state & USM_FRAME_STATE_MASK;
 
-	if (state == USM_FRAME_NONE)
+	if (state == USM_FRAME_NONE) {
+		/* A ring may still name it, but nobody gets it from there. */
+		usm_frameset_remove(&index->offered, frame, 1);
 		usm_frameset_remove(&index->present, frame, 1);
-	else
+	} else {
 		usm_frameset_add(&index->present, frame, 1);
+	}
 
-	if (state == USM_FRAME_FREE && !usm_frameset_has(&index->offered, frame))
-		usm_frameset_add(&index->idle, frame, 1);
-	else
+	if (state != USM_FRAME_FREE || usm_frameset_has(&index->offered, frame)) {
 		usm_frameset_remove(&index->idle, frame, 1);
-
-	if (state == USM_FRAME_FREE && !(entry.state & USM_FRAME_ZEROED))
-		usm_frameset_add(&index->dirty, frame, 1);
-	else
 		usm_frameset_remove(&index->dirty, frame, 1);
+		return;
+	}
+	usm_frameset_add(&index->idle, frame, 1);
+	if (entry.state & USM_FRAME_ZEROED)
+		usm_frameset_remove(&index->dirty, frame, 1);
+	else
+		usm_frameset_add(&index->dirty, frame, 1);
 }
 
 void usm_index_refresh(struct usm_index *index, const struct usm_mapping *mapping,
@@ -73,6 +77,8 @@ void usm_index_reset(struct usm_index *index, const struct usm_mapping *mapping)
 void usm_index_offer(struct usm_index *index, uint32_t frame, uint32_t count)
 {
 	usm_frameset_remove(&index->idle, frame, count);
+	/* The module holds a frame while it zeroes it: a fault would find it gone. */
+	usm_frameset_remove(&index->dirty, frame, count);
 	usm_frameset_add(&index->offered, frame, count);
 }
 

@@ -16,8 +16,8 @@
 struct usm_index {
 	struct usm_frameset present;	/* backed by memory */
 	struct usm_frameset idle;	/* free, and in no supply ring */
-	struct usm_frameset offered;	/* in a supply ring, as far as we know */
-	struct usm_frameset dirty;	/* free, offered or not, and not zeroed */
+	struct usm_frameset offered;	/* in a supply ring and backed, as far as we know */
+	struct usm_frameset dirty;	/* idle and not zeroed */
 };
 
 int usm_index_init(struct usm_index *index, uint32_t frames);

@@ -37,6 +37,7 @@ void usm_lanes_reset(struct usm_lane *lanes, const struct usm_mapping *mapping)
 	for (uint32_t cpu = 0; cpu < mapping->rings; cpu++) {
 		lanes[cpu].put = lanes[cpu].taken = lanes[cpu].withdrawn = 0;
 		lanes[cpu].held = 0;
+		lanes[cpu].stale = false;
 		lanes[cpu].answered = false;
 		lanes[cpu].used_at = 0;
 	}
@@ -77,6 +78,12 @@ static void lane_withdraw_refused(struct usm_engine *engine, uint32_t cpu)
 		lane_withdraw(engine, cpu);
 }
 
+static uint32_t entry_weight(const struct usm_engine *engine, uint64_t entry)
+{
+	return usm_frameset_weight(&engine->index.offered, USM_SUPPLY_FRAME(entry),
+				   USM_SUPPLY_COUNT(entry));
+}
+
 static void lane_reap(struct usm_engine *engine, uint32_t cpu)
 {
 	struct usm_lane *lane = &engine->lanes[cpu];
@@ -86,8 +93,12 @@ static void lane_reap(struct usm_engine *engine, uint32_t cpu)
 		lane->used_at = engine->runtime.now ?: 1;
 		lane->answered = false;
 	}
-	while (lane->put - lane->taken > queued)
-		lane->held -= USM_SUPPLY_COUNT(*lane_slot(engine, cpu, lane->taken++));
+	while (lane->put - lane->taken > queued) {
+		uint32_t weight = entry_weight(engine, *lane_slot(engine, cpu, lane->taken++));
+
+		/* A frame that went and came back may stand in two entries. */
+		lane->held -= weight < lane->held ? weight : lane->held;
+	}
 	while (lane->taken - lane->withdrawn > 1)
 		lane_withdraw(engine, cpu);
 }
@@ -96,6 +107,23 @@ void usm_lanes_reap(struct usm_engine *engine)
 {
 	for (uint32_t cpu = 0; cpu < engine->setup.mapping->rings; cpu++)
 		lane_reap(engine, cpu);
+}
+
+void usm_lanes_recount(struct usm_engine *engine)
+{
+	for (uint32_t cpu = 0; cpu < engine->setup.mapping->rings; cpu++) {
+		struct usm_lane *lane = &engine->lanes[cpu];
+
+		lane->held = 0;
+		lane->stale = false;
+		lane->fresh = lane->taken;
+		for (uint32_t at = lane->taken; at != lane->put; at++) {
+			uint32_t weight = entry_weight(engine, *lane_slot(engine, cpu, at));
+
+			lane->held += weight;
+			lane->stale |= !weight;
+		}
+	}
 }
 
 static uint16_t generation(const struct usm_engine *engine, uint32_t frame)
@@ -151,12 +179,52 @@ int usm_lane_zero(struct usm_engine *engine, const struct usm_run *runs, uint32_
 				.frame = frame,
 				.count = length,
 				.generation = generation(engine, frame),
-				.node = -1,
 			};
 			frame += length;
 		}
 	}
 	return zero_submit(engine, commands, filled);
+}
+
+/*
+ * Use the place of an entry of which nothing is left. Otherwise a fault would
+ * have to look through all of these before it comes to what was put after them,
+ * and a ring full of them would take nothing new. The module may just have taken
+ * the old entry: then the new one is passed over, and withdrawn in its turn as if
+ * it had been taken, which the table settles.
+ */
+static bool lane_replace(struct usm_engine *engine, uint32_t cpu, uint64_t entry)
+{
+	const struct usm_mapped_ring *ring = &engine->setup.mapping->supply[cpu];
+	struct usm_lane *lane = &engine->lanes[cpu];
+
+	if (!lane->stale)
+		return false;
+	if ((int32_t)(lane->taken - lane->fresh) > 0)
+		lane->fresh = lane->taken;
+
+	for (; lane->fresh != lane->put; lane->fresh++) {
+		uint64_t *slot = lane_slot(engine, cpu, lane->fresh);
+		uint32_t at = ring->ring->head - (lane->put - lane->fresh);
+
+		if (entry_weight(engine, *slot))
+			continue;
+		__atomic_store_n((uint64_t *)(ring->base + (size_t)(at & (ring->entries - 1)) *
+					      ring->entry_size), entry, __ATOMIC_RELEASE);
+		*slot = entry;
+		lane->fresh++;
+		return true;
+	}
+	lane->stale = false;
+	return false;
+}
+
+static bool lane_append(struct usm_engine *engine, uint32_t cpu, uint64_t entry)
+{
+	if (!usm_supply_put(engine->setup.mapping, cpu, entry))
+		return false;
+	*lane_slot(engine, cpu, engine->lanes[cpu].put++) = entry;
+	return true;
 }
 
 /*
@@ -179,9 +247,8 @@ static uint32_t lane_put(struct usm_engine *engine, uint32_t cpu, const struct u
 		if (length > most)
 			length = most;
 		entry = USM_SUPPLY(frame, length, generation(engine, frame));
-		if (!usm_supply_put(engine->setup.mapping, cpu, entry))
+		if (!lane_replace(engine, cpu, entry) && !lane_append(engine, cpu, entry))
 			break;
-		*lane_slot(engine, cpu, lane->put++) = entry;
 		lane->held += length;
 		engine->put += length;
 		lane->answered = true;
@@ -211,7 +278,8 @@ static int lane_ask(struct usm_engine *engine, uint32_t cpu, uint32_t frames, ui
 	uint32_t n;
 
 	*put = 0;
-	if (!engine->index.idle.count || !usm_supply_room(engine->setup.mapping, cpu))
+	if (!engine->index.idle.count ||
+	    (!engine->lanes[cpu].stale && !usm_supply_room(engine->setup.mapping, cpu)))
 		return 0;
 
 	n = engine->setup.policy->supply(engine->state, &request, runs, USM_ENGINE_RUNS);
@@ -307,7 +375,7 @@ static int lanes_rescue(struct usm_engine *engine, const struct usm_ration *plan
 		uint32_t amount = lane_ration(engine, plan, cpu);
 		int r;
 
-		if (usm_supply_queued(mapping, cpu))
+		if (engine->lanes[cpu].held)
 			continue;
 		if (!engine->index.idle.count)
 			lane_withdraw_refused(engine, cpu);

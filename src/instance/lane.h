@@ -18,6 +18,12 @@ void usm_lanes_reset(struct usm_lane *lanes, const struct usm_mapping *mapping);
 void usm_lanes_reap(struct usm_engine *engine);
 
 /*
+ * Frames went away that may have been in rings: count anew what these hold.
+ * Entries of which nothing is left are the first to be used for others.
+ */
+void usm_lanes_recount(struct usm_engine *engine);
+
+/*
  * Fill empty rings, then one portion of another. Returns enum usm_engine_result:
  * MORE if a ring wants more that there is; negative: fatal.
  */

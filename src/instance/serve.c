@@ -127,6 +127,7 @@ static int arm(struct usm_serve *serve)
 	if (r < 0)
 		return r;
 	usm_engine_reset(serve->engine, now_ns());
+	sd_event_source_set_enabled(serve->on_domain, SD_EVENT_ON);
 	usm_journal_write(LOG_INFO, USM_MSG_ARMED, "armed for the %" PRIu64 "%s time: policy %s "
 			  "serves the container", serve->epoch,
 			  serve->epoch == 1 ? "st" : serve->epoch == 2 ? "nd" :
@@ -196,17 +197,30 @@ static int work(struct usm_serve *serve)
 					   SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }
 
+/*
+ * The descriptor is not the armed one any more: it fell back, the domain is gone,
+ * or somebody else has armed it. It stays so until it is armed again, so do not
+ * look at it until then; what happens meanwhile is seen at each tick.
+ */
+static int hung_up(struct usm_serve *serve)
+{
+	struct usm_stat stat;
+	int r = usm_device_stat(serve->domain_fd, &stat);
+
+	if (r < 0)
+		return domain_failed(serve, r);
+	if (stat.state == USM_FALLBACK_NONE)
+		return domain_failed(serve, -EBUSY);
+	sd_event_source_set_enabled(serve->on_domain, SD_EVENT_OFF);
+	usm_engine_fell(serve->engine, stat.state);
+	return work(serve);
+}
+
 static int on_domain(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
 	struct usm_serve *serve = userdata;
-	struct usm_stat stat;
 
-	if (revents & (EPOLLHUP | EPOLLERR)) {
-		int r = usm_device_stat(serve->domain_fd, &stat);
-
-		return domain_failed(serve, r < 0 ? r : -EBUSY);
-	}
-	return work(serve);
+	return revents & (EPOLLHUP | EPOLLERR) ? hung_up(serve) : work(serve);
 }
 
 static int on_more(sd_event_source *source, void *userdata)
@@ -240,10 +254,8 @@ static int state_check(struct usm_serve *serve)
 	struct usm_stat stat;
 	int r = usm_device_stat(serve->domain_fd, &stat);
 
-	if (!r && serve->engine->armed && stat.state != USM_FALLBACK_NONE) {
-		serve->engine->armed = false;
-		serve->engine->fallback = stat.state;
-	}
+	if (!r && stat.state != USM_FALLBACK_NONE)
+		usm_engine_fell(serve->engine, stat.state);
 	return r;
 }
 

@@ -37,3 +37,9 @@ $(O)/tests/policy/outside: tests/policy/outside.sh $(O)/tests/policy/rehearse \
 	$(Q)ln -sf $(abspath $<) $@
 
 UNIT_TESTS += $(O)/tests/policy/outside
+
+# For VM cases: an instance by itself on the real module.
+$(eval $(call usm_program,$(O)/tests/policy/usher,\
+	$(O)/tests/policy/usher.o $(O)/src/device.a $(O)/src/common.a,libcjson libsystemd,-lm))
+
+VM_PROGRAMS += $(O)/tests/policy/usher $(HOSTILE_POLICIES)

@@ -105,6 +105,19 @@ void model_free(struct model *model, uint32_t frame, uint32_t count)
 	model_post(model, &event);
 }
 
+void model_reclaim(struct model *model, uint32_t frame, uint32_t count)
+{
+	struct usm_event event = { .type = USM_EV_SHRUNK, .frame = frame, .count = count,
+				   .arg = USM_SHRINK_PRESSURE };
+
+	for (uint32_t i = frame; i < frame + count; i++) {
+		model->table[i].state = USM_FRAME_NONE;
+		model->table[i].page += UINT64_C(1) << USM_PAGE_BITS;
+		model->present--;
+	}
+	model_post(model, &event);
+}
+
 /* ------------------------------------------------------------------- faults */
 
 /* The next entry leaves the ring before its frames are used, as in the module. */
@@ -146,15 +159,17 @@ static void low_check(struct model *model, uint32_t cpu, bool empty)
 static uint32_t ring_take(struct model *model, uint32_t cpu, uint32_t pages, uint32_t *frames)
 {
 	struct usm_run *run = &model->hand[cpu].run;
-	uint32_t n = 0, runs = 0;
+	uint32_t n = 0, runs = 0, tries = 0;
 	bool empty = false;
 
-	while (n < pages && (run->count || runs < MODEL_RUNS)) {
+	while (n < pages) {
 		if (!run->count) {
-			runs++;
+			if (runs == MODEL_RUNS || tries++ == MODEL_TRIES)
+				break;
 			empty = !hand_fill(model, cpu);
 			if (empty)
 				break;
+			runs += run->count && model_state(model, run->frame) == USM_FRAME_FREE;
 			continue;
 		}
 		if (model_state(model, run->frame) == USM_FRAME_FREE) {
@@ -230,7 +245,7 @@ static int32_t command_run(struct model *model, const struct usm_command *comman
 	const struct usm_frame *first = &model->table[command->frame];
 	int32_t n = 0;
 
-	if (!command->count || command->count > USM_MAX_RUN ||
+	if (command->node || !command->count || command->count > USM_MAX_RUN ||
 	    command->frame + command->count > model->mapping.frames) {
 		model->refused++;
 		return -EINVAL;

@@ -16,6 +16,7 @@
 #define MODEL_EVENTS	64	/* entries: few, so that overruns can be had */
 #define MODEL_ENTRIES	64	/* of a supply ring */
 #define MODEL_RUNS	8	/* that one fault gathers */
+#define MODEL_TRIES	64	/* entries that it looks at */
 
 /* What the module keeps of a ring to itself. */
 struct model_hand {
@@ -58,6 +59,9 @@ uint32_t model_fault(struct model *model, uint32_t cpu, uint32_t pages, uint32_t
 
 /* Unmap; posts EV_FREED. */
 void model_free(struct model *model, uint32_t frame, uint32_t count);
+
+/* The kernel takes free frames back; posts EV_SHRUNK. */
+void model_reclaim(struct model *model, uint32_t frame, uint32_t count);
 
 void model_post(struct model *model, const struct usm_event *event);
 

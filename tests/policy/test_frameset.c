@@ -69,6 +69,17 @@ START_TEST(agrees_with_a_byte_a_frame)
 			length++;
 		ck_assert_uint_eq(usm_frameset_length(&set, from, 700), length);
 		ck_assert_int_eq(usm_frameset_has(&set, from), member[from]);
+		if (member[from]) {
+			uint32_t below = 0;
+
+			for (uint32_t i = 0; i < from; i++)
+				below += (uint32_t)member[i];
+			ck_assert_uint_eq(usm_frameset_nth(&set, below), from);
+		}
+		ck_assert_uint_eq(usm_frameset_nth(&set, members), USM_FRAMESET_NONE);
+		for (uint32_t i = expected = 0; i < count && from + i < frames; i++)
+			expected += (uint32_t)member[from + i];
+		ck_assert_uint_eq(usm_frameset_weight(&set, from, count), expected);
 	}
 	usm_frameset_empty(&set);
 	ck_assert_uint_eq(set.count, 0);

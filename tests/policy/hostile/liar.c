@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Gives wrong answers of the kind that the parameter `lie` names. From answer
- * number `from` on, so that it can pass its rehearsal and lie in service.
+ * Gives wrong answers of the kind that the parameter `lie` names: from answer
+ * number `from` on, and `after` milliseconds after the first one. A rehearsal
+ * takes less than one by the clock that a policy sees.
  */
 #include <usm/policy.h>
 
@@ -13,6 +14,8 @@ struct liar {
 	char lie[32];
 	int64_t from;
 	int64_t answers;
+	int64_t after;
+	uint64_t first;
 };
 
 static int liar_init(const struct usm_host *host, void **state)
@@ -22,6 +25,8 @@ static int liar_init(const struct usm_host *host, void **state)
 	liar->host = host;
 	strncpy(liar->lie, host->parameter_string(host, "lie", ""), sizeof(liar->lie) - 1);
 	liar->from = host->parameter_number(host, "from", 0, 1 << 30, 0);
+	liar->after = host->parameter_number(host, "after", 0, 60000, 0);
+	liar->first = host->now(host);
 	*state = liar;
 	return 0;
 }
@@ -45,7 +50,8 @@ static uint32_t liar_supply(void *state, const struct usm_supply_request *reques
 	struct liar *liar = state;
 	const struct usm_host *host = liar->host;
 
-	if (liar->answers++ < liar->from || !truth(liar, request, runs))
+	if (liar->answers++ < liar->from || !truth(liar, request, runs) ||
+	    host->now(host) - liar->first < (uint64_t)liar->after * 1000000)
 		return truth(liar, request, runs);
 
 	if (!strcmp(liar->lie, "range")) {
