@@ -98,7 +98,7 @@ static int options_parse(struct options *o, int argc, char **argv)
 			usage(stdout);
 			return USM_EXIT_OK;
 		case VERSION:
-			printf("usm-instance %s, policy ABI %u\n", USM_VERSION, USM_POLICY_ABI);
+			printf("usm-instance %s, policy ABI %d\n", USM_VERSION, USM_POLICY_ABI);
 			return USM_EXIT_OK;
 		default:
 			return USM_EXIT_USAGE;

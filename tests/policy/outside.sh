@@ -26,7 +26,8 @@ make -s -C "$tmp/example" CPPFLAGS="-I$tmp/root/usr/include" \
 make -s -C "$tmp/example" CPPFLAGS="-I$tmp/root/usr/include" DESTDIR="$tmp/root" install
 
 mkdir "$tmp/page"
-awk '/^```$/ { inside = !inside; next } inside' "$top/src/man/usm-policy.7.scd" >"$tmp/page/lastfit.c"
+# The first of its two blocks; the second is how to build it.
+awk '/^```$/ { if (inside) exit; inside = 1; next } inside' "$top/src/man/usm-policy.7.scd" >"$tmp/page/lastfit.c"
 cc -O2 -std=c11 -Wall -Wextra -Werror -fPIC -fvisibility=hidden -shared -Wl,-z,defs \
 	-I"$tmp/root/usr/include" -o "$tmp/root/usr/lib/usm/policies/lastfit.so" "$tmp/page/lastfit.c"
 
