@@ -16,8 +16,11 @@
 #define USM_SUPPLY_ENTRIES	256
 #define USM_SUPPLY_LOW		(USM_SUPPLY_ENTRIES / 4)
 
-/* Entries one take may look at, so that a ring of garbage cannot hold a fault. */
-#define USM_SUPPLY_TRIES	64
+/*
+ * Entries and frames that one take may find useless: all of a ring that reclaim
+ * has made stale, but not all that a hostile instance could write.
+ */
+#define USM_SUPPLY_TRIES	(4 * USM_SUPPLY_ENTRIES)
 
 size_t usm_supply_size(void)
 {
@@ -154,7 +157,10 @@ static unsigned int usm_supply_take_from(struct usm_domain *domain, int cpu,
 		got = usm_frames_claim(domain, supply->run_frame,
 				       min(want, supply->run_count));
 		if (got) {
-			runs[nr++] = (struct usm_run){ supply->run_frame, got };
+			if (nr && runs[nr - 1].frame + runs[nr - 1].count == supply->run_frame)
+				runs[nr - 1].count += got;
+			else
+				runs[nr++] = (struct usm_run){ supply->run_frame, got };
 			want -= got;
 			supply->run_frame += got;
 			supply->run_count -= got;

@@ -30,7 +30,8 @@
  * SUPPLY RINGS. One a possible CPU; the instance produces, the module consumes.
  * An entry (USM_SUPPLY) offers a run of free frames. The module takes those
  * that are free at the time it looks and refuses the rest; a frame may safely
- * be offered twice. A frame that is not zeroed yet is zeroed in the fault; use
+ * be offered twice. An entry that was not consumed yet may be overwritten by one
+ * 8 byte store; the module reads each once. A frame that is not zeroed yet is zeroed in the fault; use
  * USM_CMD_ZERO to do it before. A CPU that finds its own ring empty takes from
  * the others' before it waits.
  *
@@ -39,8 +40,8 @@
  *
  * EVENT RING. The module produces, the instance consumes. When it is full,
  * events are dropped and `lost` counts them. The descriptor polls readable
- * while the ring holds an entry; POLLHUP: another descriptor is armed or the
- * domain is gone.
+ * while the ring holds an entry; POLLHUP: this descriptor is not the armed one
+ * (any more), or the domain is gone.
  *
  * GROWTH. An ioctl is known by its type and number alone; the size that _IOWR
  * puts into the request is ignored. Every struct begins with its own size as the
@@ -337,7 +338,7 @@ struct usm_command {
 	__u32 frame;		/* first of the run; 0 for GROW */
 	__u32 count;		/* its length: 1 to USM_MAX_RUN; GROW: any */
 	__u32 generation;	/* of the first frame; 0 for GROW. Stale: -ESTALE */
-	__s32 node;		/* GROW: NUMA node wanted, -1: any */
+	__s32 node;		/* GROW: NUMA node wanted, -1: any; others: 0 */
 	__u64 arg;		/* 0 */
 };
 
