@@ -5,11 +5,13 @@
  * waits for a policy.
  */
 #include <linux/highmem.h>
+#include <linux/sched/signal.h>
 #include <linux/wait_bit.h>
 
 #include "compat/compat.h"
 #include "event.h"
 #include "fault.h"
+#include "oom.h"
 #include "pte.h"
 #include "space.h"
 
@@ -84,6 +86,18 @@ static void usm_cow_replace(struct vm_area_struct *vma, struct usm_space *space,
 	usm_cow_wake(slot);
 }
 
+/*
+ * We may not let go of the lock that we are called with. While a victim's frames
+ * come back, a tick at a time, the access is tried again.
+ */
+static vm_fault_t usm_cow_no_frame(struct usm_domain *domain)
+{
+	if (!usm_oom_pending(domain) || fatal_signal_pending(current))
+		return VM_FAULT_OOM;
+	schedule_timeout_killable(1);
+	return VM_FAULT_NOPAGE;
+}
+
 vm_fault_t usm_cow_mkwrite(struct vm_fault *vmf)
 {
 	struct usm_space *space = usm_vma_space(vmf->vma);
@@ -110,7 +124,7 @@ vm_fault_t usm_cow_mkwrite(struct vm_fault *vmf)
 		return VM_FAULT_NOPAGE;
 
 	if (!usm_frame_get_now(space->domain, &frame))
-		return VM_FAULT_OOM;
+		return usm_cow_no_frame(space->domain);
 	/* Read-only in every mm that maps it, and we hold a reference. */
 	copy_highpage(usm_frame_page(space->domain, frame), page);
 

@@ -42,7 +42,11 @@ bool usm_frame_get_now(struct usm_domain *domain, u32 *frame)
 		usm_count_add(domain, usm_domain_armed(domain) ? USM_N_PICKED_PAGES :
 			      USM_N_FALLBACK_PAGES, 1);
 	} else {
-		if (usm_grow_one(domain, frame))
+		int err = usm_grow_one(domain, frame);
+
+		if (err == -ENOSPC)
+			usm_oom_kill(domain);
+		if (err)
 			return false;
 		usm_count_add(domain, USM_N_FALLBACK_PAGES, 1);
 	}

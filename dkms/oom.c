@@ -36,6 +36,13 @@ static struct task_struct *usm_oom_task(struct usm_space *space)
 	return task;
 }
 
+bool usm_oom_pending(struct usm_domain *domain)
+{
+	unsigned long until = READ_ONCE(domain->oom_until);
+
+	return until && time_before(jiffies, until);
+}
+
 void usm_oom_kill(struct usm_domain *domain)
 {
 	struct task_struct *victim = NULL, *task;
@@ -44,7 +51,7 @@ void usm_oom_kill(struct usm_domain *domain)
 	u32 id = 0;
 
 	spin_lock(&domain->space_lock);
-	if (domain->oom_until && time_before(jiffies, domain->oom_until)) {
+	if (usm_oom_pending(domain)) {
 		spin_unlock(&domain->space_lock);
 		return;
 	}
