@@ -21,6 +21,7 @@
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "domain.h"
@@ -319,9 +320,11 @@ static int loop_run(struct run *run)
 				signal_forward(run);
 				break;
 			case SOURCE_CHILD:
-				if (waitpid(run->child, &status, 0) == run->child)
-					return status;
-				break;
+				if (waitpid(run->child, &status, 0) != run->child)
+					break;
+				/* It stays readable, and would keep a later wait short. */
+				close(run->child_fd);
+				return status;
 			}
 		}
 	}
@@ -344,22 +347,32 @@ static void procs_print(const char *cgroup)
 	close(dir);
 }
 
+static long long ms_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
+}
+
 /*
  * Nothing of the program may be left: go on serving until the last space and
  * frame are back, or the time is over.
  */
 static bool leak_check(struct run *run, struct usm_stat *stat)
 {
+	long long end = ms_now() + LEAK_TIMEOUT_MS;
+
 	timerfd_settime(run->timer, 0, &(struct itimerspec){ 0 }, NULL);
 	run->stalled = false;
-	for (int waited = 0; ; waited += 10) {
+	for (;;) {
 		struct epoll_event event;
 
 		if (domain_stat(&run->domain, stat) < 0)
 			return false;
 		if (!stat->spaces && !stat->frames_mapped && !stat->frames_held)
 			return true;
-		if (waited >= LEAK_TIMEOUT_MS)
+		if (ms_now() >= end)
 			break;
 		/* The last put of a page that a pipe or disk held makes no event. */
 		if (epoll_wait(run->epoll, &event, 1, 10) > 0)
