@@ -81,10 +81,10 @@ void util_say(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	vprintf(fmt, ap);
+	/* These programs run where memory is short: a verdict must not get lost. */
+	if (vprintf(fmt, ap) < 0 || putchar('\n') == EOF || fflush(stdout) == EOF)
+		err(1, "cannot print");
 	va_end(ap);
-	putchar('\n');
-	fflush(stdout);
 }
 
 void util_cgroup_each(const char *path, void (*function)(int pid, void *context),
