@@ -97,6 +97,8 @@ static int identify(struct usm_manager *m, struct usm_container *unknown,
 	fresh->budget.ceiling = unknown->stat.ceiling * USM_BUDGET_PAGE;
 	fresh->budget.reserve = unknown->stat.reserve;
 	fresh->stat = unknown->stat;
+	/* When it was bound nobody remembers; its memory is adopted by now. */
+	fresh->late = false;
 	fresh->domain_fd = usm_steal_fd(&unknown->domain_fd);
 	usm_container_step(fresh, USM_CONTAINER_BIND);
 	usm_container_table_remove(&m->containers, unknown);

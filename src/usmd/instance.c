@@ -115,9 +115,9 @@ static int greet(struct peer *p, const cJSON *root, struct usm_error *err)
 			peer_free(other);
 	}
 
-	domain_fd = s->callbacks->hello(p->domain, armed, &setup, s->userdata);
-	if (domain_fd < 0 && !armed)
-		return usm_error_errno(err, -domain_fd, "it cannot be given its domain");
+	r = s->callbacks->hello(p->domain, armed, &domain_fd, &setup, s->userdata);
+	if (r < 0)
+		return usm_error_errno(err, -r, "it cannot be given its domain");
 	if (setup) {
 		text = usm_json_print(setup);
 		if (!text)

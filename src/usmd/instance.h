@@ -27,11 +27,11 @@ struct usm_instances;
 
 struct usm_instance_callbacks {
 	/*
-	 * The instance of `domain` is there. If `armed` is false, return a descriptor
-	 * for it (which is closed after it was sent) and set *setup (which is freed).
-	 * Negative: it is not wanted, the connection is closed.
+	 * The instance of `domain` is there. If `armed` is false, set *domain_fd to a
+	 * descriptor for it (which is closed after it was sent) and *setup (which is
+	 * freed). Negative: it is not wanted, the connection is closed.
 	 */
-	int (*hello)(uint64_t domain, bool armed, cJSON **setup, void *userdata);
+	int (*hello)(uint64_t domain, bool armed, int *domain_fd, cJSON **setup, void *userdata);
 	void (*armed)(uint64_t domain, uint64_t epoch, void *userdata);
 	void (*failed)(uint64_t domain, const char *message, void *userdata);
 };

@@ -131,6 +131,5 @@ void usm_journal_ended(const struct usm_container *c)
 void usm_journal_unknown(const struct usm_container *c)
 {
 	TELL(LOG_WARNING, USM_MSG_UNKNOWN, c,
-	     "Domain %s (\"%s\") is not in our records; the module goes on serving it", c->domain_text,
-	     c->id);
+	     "Domain %s (\"%s\") is not in our records; it is left as it is", c->domain_text, c->id);
 }

@@ -257,6 +257,7 @@ static void handle_bind(struct usm_manager *m, struct usm_control_call *call)
 	admission.name = name;
 	admission.cgroup = cgroup;
 	admission.annotation = q.annotation;
+	usm_suspects_dismiss(m, cgroup, q.id);
 	if (usm_admit(m, &admission, &c, &err) < 0)
 		bind_fail(call, q.id, NULL, q.required, usm_error_message(&err));
 	else

@@ -105,6 +105,9 @@ static void on_unit_changed(uint64_t domain, const struct usm_unit_state *state,
 		return;
 	before = c->unit;
 	c->unit = *state;
+	/* With its domain gone it is only natural that an instance goes. */
+	if (!usm_observe(m, c))
+		return;
 	if (before.pid && before.pid != state->pid && c->state != USM_CONTAINER_RELEASED)
 		usm_journal_lost(c, before.pid);
 	if (state->pid && before.pid != state->pid)
@@ -113,7 +116,6 @@ static void on_unit_changed(uint64_t domain, const struct usm_unit_state *state,
 		usm_journal_gave_up(c);
 		usm_methods_settle(m, c);
 	}
-	usm_observe(m, c);
 }
 
 static void on_unit_failed(uint64_t domain, const char *why, void *userdata)
@@ -171,27 +173,27 @@ static cJSON *setup_describe(const struct usm_container *c)
  * Each instance gets a descriptor of its own and the only one of its kind: it is
  * by its closing that the module learns of the instance's end.
  */
-static int on_hello(uint64_t domain, bool armed, cJSON **setup, void *userdata)
+static int on_hello(uint64_t domain, bool armed, int *domain_fd, cJSON **setup, void *userdata)
 {
 	struct usm_manager *m = userdata;
 	struct usm_container *c = usm_container_by_domain(&m->containers, domain);
-	int fd;
+	cleanup_close int fd = -1;
 
+	/* One that serves a domain which is not in our records goes on with that. */
+	if (c && armed)
+		return 0;
 	if (!c || !c->annotation.policy) {
 		usm_unit_stop(m->units, domain);
 		return -ENOENT;
 	}
-	if (armed)
-		return 0;
 	fd = usm_device_attach(m->device_fd, domain);
 	if (fd < 0)
 		return fd;
 	*setup = setup_describe(c);
-	if (!*setup) {
-		usm_close(&fd);
+	if (!*setup)
 		return -ENOMEM;
-	}
-	return fd;
+	*domain_fd = usm_steal_fd(&fd);
+	return 0;
 }
 
 static void on_armed(uint64_t domain, uint64_t epoch, void *userdata)

@@ -68,15 +68,15 @@ static int domain_resume(struct usm_manager *m, const struct usm_list_entry *ent
 
 	if (entry->released)
 		usm_container_step(c, USM_CONTAINER_RELEASE);
-	if (!c->annotation.policy) {
-		usm_container_set_text(&c->fallback_reason, usm_device_state_name(c->stat.state));
-		usm_container_step(c, USM_CONTAINER_FALL_BACK);
-		usm_journal_unknown(c);
-		return 0;
-	}
 	/* What it was before is no news. */
 	if (c->stat.state == USM_FALLBACK_NONE)
 		usm_container_step(c, USM_CONTAINER_ARM);
+	if (!c->annotation.policy) {
+		if (c->stat.state != USM_FALLBACK_NONE)
+			usm_container_step(c, USM_CONTAINER_FALL_BACK);
+		usm_journal_unknown(c);
+		return 0;
+	}
 	if (!cgroup_is_there(m, c))
 		usm_release(m, c);
 	else

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cgpath.h"
 #include "cgroup.h"
 #include "journal.h"
 #include "log.h"
@@ -99,10 +100,32 @@ const struct usm_watcher_callbacks usm_suspect_watcher = {
 	.gone = on_gone,
 };
 
+void usm_suspects_dismiss(struct usm_manager *m, const char *path, const char *container_id)
+{
+	size_t own = usm_cgpath_own_length(path, container_id);
+	cleanup_free char *top = strndup(path, own ? own : strlen(path));
+	struct usm_suspect *s, *next;
+
+	for (s = TAILQ_FIRST(&m->suspects); top && s; s = next) {
+		next = TAILQ_NEXT(s, link);
+		if (usm_cgpath_is_within(s->path, top))
+			suspect_remove(m, s);
+	}
+}
+
 void usm_suspects_clear(struct usm_manager *m)
 {
 	while (!TAILQ_EMPTY(&m->suspects))
 		suspect_remove(m, TAILQ_FIRST(&m->suspects));
+}
+
+/* Whether anything runs in it: an attribute may well be set before. */
+static bool is_populated(struct usm_manager *m, const char *path)
+{
+	struct usm_cgroup_usage usage;
+
+	usm_cgroup_usage(m->cgroup_root, path, &usage);
+	return usage.processes != 0;
 }
 
 /* Bind late. Required or not, it runs already: all that is left is to tell. */
@@ -118,7 +141,7 @@ static void admit_late(struct usm_manager *m, const struct usm_runtime_container
 		.runtime = found->runtime,
 		.cgroup = cgroup ?: path,
 		.annotation = found->annotation,
-		.late = true,
+		.late = found->pid || is_populated(m, path),
 	};
 
 	if (usm_admit(m, &admission, &c, &err) < 0)
@@ -131,6 +154,7 @@ static bool look(struct usm_manager *m, struct usm_suspect *s)
 	cleanup_runtime_container struct usm_runtime_container found = {};
 	cleanup_error struct usm_error err = {};
 	cleanup_close int fd = usm_cgroup_open(m->cgroup_root, s->path);
+	const struct usm_container *c;
 	int r;
 
 	/* Gone, or another one of that name: the watcher tells of both. */
@@ -148,7 +172,8 @@ static bool look(struct usm_manager *m, struct usm_suspect *s)
 		return true;
 	}
 	/* Found with its outer cgroup already, or bound by the hook meanwhile. */
-	if (found.annotation && !usm_container_by_id(&m->containers, found.id))
+	c = usm_container_by_id(&m->containers, found.id);
+	if (found.annotation && (!c || !c->annotation.policy))
 		admit_late(m, &found, s->path);
 	return true;
 }

@@ -18,6 +18,12 @@ TAILQ_HEAD(usm_suspects, usm_suspect);
 
 void usm_suspects_clear(struct usm_manager *m);
 
+/*
+ * The container whose process is in `path` was dealt with: do not look at its
+ * cgroups again, which would only tell the same once more.
+ */
+void usm_suspects_dismiss(struct usm_manager *m, const char *path, const char *container_id);
+
 /* One look at each that is due. True: there are some left. */
 bool usm_suspects_look(struct usm_manager *m);
 

@@ -112,33 +112,22 @@ static int properties_read(sd_bus_message *m, struct usm_unit_state *state)
 	return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
-static void state_take(struct watch *w, sd_bus_message *m)
+static void state_tell(struct watch *w, const struct usm_unit_state *state)
 {
-	struct usm_unit_state state = w->state;
-
-	if (properties_read(m, &state) < 0)
-		return;
-	w->state = state;
-	w->units->callbacks->changed(w->domain, &state, w->units->userdata);
-}
-
-static int on_properties(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-	struct watch *w = userdata;
-
-	if (sd_bus_message_skip(m, "s") >= 0)
-		state_take(w, m);
-	return 0;
+	w->state = *state;
+	w->units->callbacks->changed(w->domain, state, w->units->userdata);
 }
 
 static int on_get(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
+	struct usm_unit_state state;
 	struct watch *w = userdata;
 
 	w->get = sd_bus_slot_unref(w->get);
+	state = w->state;
 	/* Not loaded: nothing to know, and it will tell when it is. */
-	if (!sd_bus_message_is_method_error(m, NULL))
-		state_take(w, m);
+	if (!sd_bus_message_is_method_error(m, NULL) && properties_read(m, &state) >= 0)
+		state_tell(w, &state);
 	return 0;
 }
 
@@ -147,6 +136,26 @@ static int state_get(struct watch *w)
 	w->get = sd_bus_slot_unref(w->get);
 	return sd_bus_call_method_async(w->units->bus, &w->get, SYSTEMD, w->path, PROPERTIES,
 					"GetAll", on_get, w, "s", "");
+}
+
+static int on_properties(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+	struct usm_unit_state state;
+	struct watch *w = userdata;
+
+	state = w->state;
+	if (sd_bus_message_skip(m, "s") < 0 || properties_read(m, &state) < 0)
+		return 0;
+	/*
+	 * On its way to being started again a unit is "failed" for a moment, and
+	 * systemd (252) may say so. Asked, it tells what came of it.
+	 */
+	if (state.failed && !w->state.failed) {
+		state.failed = false;
+		state_get(w);
+	}
+	state_tell(w, &state);
+	return 0;
 }
 
 static int on_start(sd_bus_message *m, void *userdata, sd_bus_error *error)

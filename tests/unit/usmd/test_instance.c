@@ -28,7 +28,7 @@ static int identify(pid_t pid, uint64_t *domain)
 	return 0;
 }
 
-static int hello(uint64_t domain, bool armed, cJSON **setup, void *userdata)
+static int hello(uint64_t domain, bool armed, int *domain_fd, cJSON **setup, void *userdata)
 {
 	if (domain == 13)
 		return -ENOENT;
@@ -36,7 +36,8 @@ static int hello(uint64_t domain, bool armed, cJSON **setup, void *userdata)
 		return 0;
 	*setup = cJSON_CreateObject();
 	cJSON_AddStringToObject(*setup, "domain", "7");
-	return open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	*domain_fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	return 0;
 }
 
 static void armed(uint64_t domain, uint64_t epoch, void *userdata)
@@ -160,6 +161,8 @@ START_TEST(test_armed_already)
 	say(fd, "{\"hello\":true,\"domain\":\"7\",\"armed\":true}");
 	ck_assert_int_eq(hear(fd, text, &passed), -EAGAIN);
 	ck_assert(usm_instance_is_connected(instances, 7));
+	/* Nothing was to be sent, so nothing was to be closed. */
+	ck_assert_int_ge(fcntl(STDIN_FILENO, F_GETFD), 0);
 	usm_instance_disconnect(instances, 7);
 	is_closed(fd);
 }
