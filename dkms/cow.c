@@ -11,7 +11,6 @@
 #include "compat/compat.h"
 #include "event.h"
 #include "fault.h"
-#include "oom.h"
 #include "pte.h"
 #include "space.h"
 
@@ -51,6 +50,12 @@ static void usm_cow_reuse(struct usm_space *space, struct page *page, unsigned l
 	usm_count_add(space->domain, USM_N_COW_REUSED, 1);
 }
 
+static void usm_cow_give_back(struct usm_domain *domain, u32 frame)
+{
+	usm_frame_set_free(domain, frame);
+	usm_event_post(domain, USM_EV_FREED, 0, 0, frame, 1, 0);
+}
+
 /* The slot is busy, so nobody else touches it or its entry. */
 static void usm_cow_replace(struct vm_area_struct *vma, struct usm_space *space,
 			    struct usm_bucket *bucket, unsigned long at, u32 frame)
@@ -61,17 +66,26 @@ static void usm_cow_replace(struct vm_area_struct *vma, struct usm_space *space,
 	unsigned int first = 0;
 	struct usm_table table;
 	struct usm_drop drop;
-
-	page->mapping = space->family->file->f_mapping;
-	page->index = usm_space_index(space, at);
-	atomic_long_inc(usm_page_word(page));
-	usm_frame_set_mapped(domain, frame, space->id, at);
+	bool dropped;
 
 	usm_drop_init(&drop, space);
 	/* The table was there a moment ago and our VMA keeps it. */
 	while (!usm_table_lock_alloc(space->mm, at << PAGE_SHIFT, &table))
 		cond_resched();
+	dropped = *slot & USM_SLOT_DROPPED;
 	usm_slot_drop(bucket, at, &drop);
+	if (unlikely(dropped)) {
+		/* Discarded meanwhile: zeros are next, not a copy. */
+		usm_table_unlock(&table);
+		usm_drop_finish(&drop);
+		usm_cow_wake(slot);
+		usm_cow_give_back(domain, frame);
+		return;
+	}
+	page->mapping = space->family->file->f_mapping;
+	page->index = usm_space_index(space, at);
+	atomic_long_inc(usm_page_word(page));
+	usm_frame_set_mapped(domain, frame, space->id, at);
 	usm_slot_fill(space, bucket, at, frame);
 	usm_pte_map(vma, at << PAGE_SHIFT, usm_table_pte(&table, at << PAGE_SHIFT), page,
 		    USM_MAP_OWN, &first);
@@ -87,15 +101,26 @@ static void usm_cow_replace(struct vm_area_struct *vma, struct usm_space *space,
 }
 
 /*
- * We may not let go of the lock that we are called with. While a victim's frames
- * come back, a tick at a time, the access is tried again.
+ * We may not let go of the lock that we are called with. While frames come back,
+ * a tick at a time, the access is tried again.
  */
-static vm_fault_t usm_cow_no_frame(struct usm_domain *domain)
+static vm_fault_t usm_cow_no_frame(void)
 {
-	if (!usm_oom_pending(domain) || fatal_signal_pending(current))
+	if (fatal_signal_pending(current))
 		return VM_FAULT_OOM;
 	schedule_timeout_killable(1);
 	return VM_FAULT_NOPAGE;
+}
+
+/*
+ * Nobody else names the page. But who did a moment ago may still read it, by a
+ * stale TLB entry of an unmap that has not flushed yet or by I/O in flight, and
+ * must not see what we write: a dirty entry was ours alone all the time, otherwise
+ * count who refers to it (the module, our entry, the fault).
+ */
+static bool usm_cow_exclusive(struct page *page, pte_t pte)
+{
+	return usm_page_refs(page) == 1 && (pte_dirty(pte) || page_count(page) <= 3);
 }
 
 vm_fault_t usm_cow_mkwrite(struct vm_fault *vmf)
@@ -115,7 +140,7 @@ vm_fault_t usm_cow_mkwrite(struct vm_fault *vmf)
 		usm_table_unlock(&table);
 		return VM_FAULT_NOPAGE;
 	}
-	shared = usm_page_refs(page) > 1;
+	shared = !usm_cow_exclusive(page, *usm_table_pte(&table, vmf->address));
 	if (!shared)
 		usm_cow_reuse(space, page, at, usm_table_pte(&table, vmf->address),
 			      *slot & USM_SLOT_FRAME);
@@ -123,8 +148,8 @@ vm_fault_t usm_cow_mkwrite(struct vm_fault *vmf)
 	if (!shared)
 		return VM_FAULT_NOPAGE;
 
-	if (!usm_frame_get_now(space->domain, &frame))
-		return usm_cow_no_frame(space->domain);
+	if (!usm_frame_get_now(space->domain, &frame, space->mm == current->mm))
+		return usm_cow_no_frame();
 	/* Read-only in every mm that maps it, and we hold a reference. */
 	copy_highpage(usm_frame_page(space->domain, frame), page);
 
@@ -137,11 +162,10 @@ vm_fault_t usm_cow_mkwrite(struct vm_fault *vmf)
 	WRITE_ONCE(*slot, *slot | USM_SLOT_BUSY);
 	usm_table_unlock(&table);
 	/* The only flush that a module can have, and it tells the notifiers. */
-	usm_zap_range(vmf->vma, vmf->address & PAGE_MASK, PAGE_SIZE);
+	usm_space_zap(space, vmf->vma, vmf->address & PAGE_MASK, PAGE_SIZE);
 	usm_cow_replace(vmf->vma, space, bucket, at, frame);
 	return VM_FAULT_NOPAGE;
 raced:
-	usm_frame_set_free(space->domain, frame);
-	usm_event_post(space->domain, USM_EV_FREED, 0, 0, frame, 1, 0);
+	usm_cow_give_back(space->domain, frame);
 	return VM_FAULT_NOPAGE;
 }

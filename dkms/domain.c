@@ -13,6 +13,9 @@
 
 struct workqueue_struct *usm_wq;
 
+/* Domains that one USM_IOC_LIST can tell of. */
+#define USM_LIST_MAX	65536
+
 static DEFINE_MUTEX(usm_registry_lock);
 static LIST_HEAD(usm_domains);			/* not gone; registry lock */
 static DEFINE_HASHTABLE(usm_bound, 8);		/* by cgroup; written under it, read by RCU */
@@ -52,7 +55,8 @@ struct usm_domain *usm_domain_find(u64 id)
 
 	mutex_lock(&usm_registry_lock);
 	list_for_each_entry(domain, &usm_domains, list) {
-		if (domain->id == id) {
+		/* Without users it is gone already, and only its end is to come. */
+		if (domain->id == id && refcount_read(&domain->users)) {
 			usm_domain_get(domain);
 			found = domain;
 			break;
@@ -64,35 +68,42 @@ struct usm_domain *usm_domain_find(u64 id)
 
 int usm_domain_list(struct usm_list *list)
 {
-	struct usm_list_entry __user *to = u64_to_user_ptr(list->entries);
+	struct usm_list_entry *entries, *to;
 	struct usm_domain *domain;
 	u32 count = 0;
 	int err = 0;
+
+	/* Not under the lock: the caller's own memory may be adopted. */
+	entries = kvcalloc(min_t(u32, list->capacity, USM_LIST_MAX) ?: 1, sizeof(*entries),
+			   GFP_KERNEL_ACCOUNT);
+	if (!entries)
+		return -ENOMEM;
+	to = entries;
 
 	mutex_lock(&usm_registry_lock);
 	list_for_each_entry(domain, &usm_domains, list)
 		count++;
 	list->count = count;
-	if (count > list->capacity) {
+	if (count > min_t(u32, list->capacity, USM_LIST_MAX)) {
 		err = -ENOSPC;
 		goto out;
 	}
 	list_for_each_entry(domain, &usm_domains, list) {
-		struct usm_list_entry entry = {
+		*to = (struct usm_list_entry){
 			.id = domain->id,
 			.spaces = atomic_read(&domain->nr_spaces),
 			.state = READ_ONCE(domain->state),
 			.released = domain->released,
 		};
-
-		memcpy(entry.label, domain->label, sizeof(entry.label));
-		if (copy_to_user(to++, &entry, sizeof(entry))) {
-			err = -EFAULT;
-			goto out;
-		}
+		memcpy(to->label, domain->label, sizeof(to->label));
+		to++;
 	}
 out:
 	mutex_unlock(&usm_registry_lock);
+	if (!err && copy_to_user(u64_to_user_ptr(list->entries), entries,
+				 count * sizeof(*entries)))
+		err = -EFAULT;
+	kvfree(entries);
 	return err;
 }
 

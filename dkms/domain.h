@@ -68,6 +68,8 @@ struct usm_domain {
 	atomic64_t grow_wanted;
 	int grow_node;
 	bool limited;			/* growth failed and nothing was freed since */
+	unsigned long starved;		/* jiffies | 1: faults find nothing since; or 0 */
+	u32 top;			/* blocks below which all memory is */
 	struct work_struct grow_work;
 	struct delayed_work tidy_work;	/* idle frames back to the host */
 
@@ -75,7 +77,7 @@ struct usm_domain {
 	spinlock_t limbo_lock;
 	struct list_head limbo;		/* of page->lru */
 	unsigned long limbo_delay;	/* jiffies */
-	bool limbo_busy;		/* the limbo holds a `users` */
+	unsigned long limbo_nr;		/* also those a flush looks at; not 0: a `users` */
 	struct delayed_work limbo_work;
 
 	/* Spaces. */

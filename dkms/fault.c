@@ -3,6 +3,8 @@
 #include <linux/mman.h>
 #include <linux/module.h>
 #include <linux/sched/signal.h>
+#include <linux/swap.h>
+#include <linux/swapops.h>
 
 #include "compat/compat.h"
 #include "adopt.h"
@@ -32,24 +34,42 @@ struct usm_space *usm_vma_space(struct vm_area_struct *vma)
 	return vma->vm_private_data;
 }
 
-bool usm_frame_get_now(struct usm_domain *domain, u32 *frame)
+/*
+ * One clock for the domain, not one a fault: an instance that wakes faults and
+ * feeds none of them is as good as dead. A fault that was killed while it waited
+ * leaves its time behind, which counts no longer after a while.
+ */
+void usm_fault_starve(struct usm_domain *domain)
+{
+	unsigned long since = READ_ONCE(domain->starved);
+	unsigned long old = 2 * msecs_to_jiffies(READ_ONCE(domain->deadline_ms)) + 2 * HZ;
+
+	if (!since || time_after(jiffies, since + old))
+		WRITE_ONCE(domain->starved, jiffies | 1);
+}
+
+bool usm_frame_get_now(struct usm_domain *domain, u32 *frame, bool may_kill)
 {
 	struct usm_run run;
 
 	if (usm_domain_armed(domain) && usm_supply_take(domain, 1, &run, 1)) {
 		*frame = run.frame;
-	} else if (usm_frame_pick(domain, frame)) {
+	} else if (usm_frame_pick(domain, frame) ||
+		   (usm_limbo_flush(domain) && usm_frame_pick(domain, frame))) {
 		usm_count_add(domain, usm_domain_armed(domain) ? USM_N_PICKED_PAGES :
 			      USM_N_FALLBACK_PAGES, 1);
 	} else {
 		int err = usm_grow_one(domain, frame);
 
-		if (err == -ENOSPC)
+		if (err)
+			usm_fault_starve(domain);
+		if (err == -ENOSPC && may_kill)
 			usm_oom_kill(domain);
 		if (err)
 			return false;
 		usm_count_add(domain, USM_N_FALLBACK_PAGES, 1);
 	}
+	usm_fault_fed(domain);
 	usm_frame_set_dirty(domain, *frame);
 	return true;
 }
@@ -66,13 +86,17 @@ static vm_fault_t usm_fault_wait(struct vm_fault *vmf, struct usm_domain *domain
 	long left = msecs_to_jiffies(READ_ONCE(domain->deadline_ms));
 
 	usm_count_add(domain, USM_N_WAITS, 1);
+	usm_fault_starve(domain);
+	left -= min_t(long, left, jiffies - READ_ONCE(domain->starved));
 	usm_domain_get(domain);
 	usm_fault_unlock(vmf);
 	left = ___wait_event(domain->waiters, ___wait_cond_timeout(
 				atomic_read(&domain->kicks) != kicks),
 			     (TASK_KILLABLE | TASK_FREEZABLE), 0, left,
 			     __ret = schedule_timeout(__ret));
-	if (!left && !atomic64_read(&domain->grow_wanted)) {
+	/* Growth takes as long as it takes, but excuses only who has nothing. */
+	if (!left && (atomic64_read(&domain->grow_wanted) <= 0 ||
+		      usm_count_sum(domain, USM_N_FREE) > 0)) {
 		usm_count_add(domain, USM_N_DEADLINES, 1);
 		usm_domain_disarm(domain, NULL, USM_FALLBACK_DEADLINE);
 	}
@@ -119,7 +143,8 @@ static vm_fault_t usm_fault_scarce(struct vm_fault *vmf, struct usm_fault *fault
 		fault->nr_runs = 1;
 		return 0;
 	}
-	if (err == -ENOSPC)
+	usm_fault_starve(domain);
+	if (err == -ENOSPC && vmf->vma->vm_mm == current->mm)
 		usm_oom_kill(domain);
 	/* A victim's frames, or an earlier one's, come back: look again then. */
 	if (err == -ENOSPC && usm_fault_may_wait(vmf) && !fatal_signal_pending(current))
@@ -255,7 +280,7 @@ static unsigned int usm_fault_map(struct vm_fault *vmf, struct usm_fault *fault,
 
 		if (slot & USM_SLOT_BUSY) {
 			*busy |= at == fault->page;
-		} else if (pte_none(*pte)) {
+		} else if (pte_none_mostly(*pte)) {
 			/* Unmapped, and the notifier could not tell us. */
 			if (slot & USM_SLOT_SET)
 				usm_slot_drop(fault->bucket, at, &drop);
@@ -315,6 +340,7 @@ static vm_fault_t usm_fault(struct vm_fault *vmf)
 	ret = usm_fault_claim(vmf, &fault);
 	if (unlikely(ret))
 		return ret;
+	usm_fault_fed(fault.domain);
 	for (i = 0; i < fault.nr_runs; i++)
 		usm_count_add(fault.domain, USM_N_ZEROED_IN_FAULT,
 			      usm_frames_zero(fault.domain, fault.runs[i].frame,

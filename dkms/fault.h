@@ -4,7 +4,8 @@
 
 #include <linux/mm.h>
 
-struct usm_domain;
+#include "domain.h"
+
 struct usm_space;
 
 extern const struct file_operations usm_space_fops;
@@ -19,9 +20,18 @@ struct usm_space *usm_vma_space(struct vm_area_struct *vma);
 /*
  * One claimed frame to copy into, for a caller that cannot wait for the instance:
  * a supplied one, any free one, or a new one at the price of a stock fault. It
- * counts as dirty. False: no memory.
+ * counts as dirty. False: no memory; at the ceiling, with may_kill, somebody was
+ * chosen to make room.
  */
-bool usm_frame_get_now(struct usm_domain *domain, u32 *frame);
+bool usm_frame_get_now(struct usm_domain *domain, u32 *frame, bool may_kill);
+
+/* A fault finds nothing, or found something again. */
+void usm_fault_starve(struct usm_domain *domain);
+static inline void usm_fault_fed(struct usm_domain *domain)
+{
+	if (unlikely(READ_ONCE(domain->starved)))
+		WRITE_ONCE(domain->starved, 0);
+}
 
 /* cow.c */
 vm_fault_t usm_cow_mkwrite(struct vm_fault *vmf);

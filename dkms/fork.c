@@ -7,6 +7,8 @@
 #include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/sched/coredump.h>
+#include <linux/swap.h>
+#include <linux/swapops.h>
 
 #include "compat/compat.h"
 #include "event.h"
@@ -111,7 +113,7 @@ static bool usm_fork_copy(struct usm_fork *fork, struct usm_bucket *to, unsigned
 	struct page *copy;
 	u32 frame;
 
-	if (!usm_frame_get_now(domain, &frame))
+	if (!usm_frame_get_now(domain, &frame, false))
 		return false;
 	copy = usm_frame_page(domain, frame);
 	copy_highpage(copy, page);
@@ -242,7 +244,7 @@ static bool usm_fork_mark_busy(struct usm_fork *fork)
 
 			/* Set but not mapped: dropped, and nobody could tell us. */
 			if (!(*slot & USM_SLOT_SET) ||
-			    pte_none(*usm_table_pte(&table, at << PAGE_SHIFT)))
+			    pte_none_mostly(*usm_table_pte(&table, at << PAGE_SHIFT)))
 				continue;
 			WRITE_ONCE(*slot, *slot | USM_SLOT_BUSY);
 			any = true;
@@ -270,6 +272,8 @@ void usm_fork_vma(struct usm_space *parent, struct vm_area_struct *vma)
 		return;
 	}
 	vma->vm_private_data = fork.child;
+	/* Else copy_page_range() writes over what we map; nobody waits for us. */
+	usm_vma_flags_change(vma, 0, VM_UFFD_WP);
 	usm_space_set_cow(parent);
 	usm_vma_set_cow(vma);
 	if (READ_ONCE(parent->broken))
@@ -281,7 +285,7 @@ void usm_fork_vma(struct usm_space *parent, struct vm_area_struct *vma)
 	 * One zap for the VMA: it flushes, tells other notifiers (KVM, IOMMU) and
 	 * makes sure that no new pin appears between the look and the sharing.
 	 */
-	usm_zap_range(fork.from, vma->vm_start, vma->vm_end - vma->vm_start);
+	usm_space_zap(parent, fork.from, vma->vm_start, vma->vm_end - vma->vm_start);
 	xa_for_each_range(&parent->buckets, index, bucket, fork.first >> USM_WINDOW_SHIFT,
 			  (fork.end - 1) >> USM_WINDOW_SHIFT) {
 		unsigned long base = index << USM_WINDOW_SHIFT;

@@ -41,18 +41,19 @@ void usm_frames_uninit(struct usm_domain *domain)
 	domain->blocks = NULL;
 }
 
-struct usm_block *usm_block_make(struct usm_domain *domain, u32 index)
+struct usm_block *usm_block_make(struct usm_domain *domain, u32 index, bool charge)
 {
+	gfp_t gfp = charge ? GFP_KERNEL_ACCOUNT | __GFP_NORETRY : GFP_KERNEL;
 	struct usm_block *block = READ_ONCE(domain->blocks[index]);
 	struct mem_cgroup *old;
 
 	if (block)
 		return block;
 	old = set_active_memcg(domain->memcg);
-	block = kzalloc(sizeof(*block), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	block = kzalloc(sizeof(*block), gfp | __GFP_NOWARN);
 	if (block) {
-		block->table = (void *)__get_free_pages(GFP_KERNEL_ACCOUNT | __GFP_ZERO |
-							__GFP_NOWARN, USM_TABLE_ORDER);
+		block->table = (void *)__get_free_pages(gfp | __GFP_ZERO | __GFP_NOWARN,
+							USM_TABLE_ORDER);
 		if (!block->table) {
 			kfree(block);
 			block = NULL;
@@ -123,6 +124,21 @@ void usm_frame_set_free(struct usm_domain *domain, u32 frame)
 	usm_frames_unclaim(domain, frame, 1);
 }
 
+void usm_frame_retire(struct usm_domain *domain, u32 frame)
+{
+	struct usm_block *block = usm_frame_block(domain, frame);
+	unsigned int i = frame & (USM_BLOCK_FRAMES - 1);
+	struct page *page = usm_block_page(block, i);
+
+	pr_warn("domain %llu (%s): frame %u has bad memory and is given up\n", domain->id,
+		domain->label, frame);
+	WRITE_ONCE(block->table[i].word[0], 0);
+	set_page_private(page, 0);
+	clear_bit(i, block->present);
+	usm_count_add(domain, USM_N_FRAMES, -1);
+	put_page(page);
+}
+
 /* --------------------------------------------------------------------- claims */
 
 bool usm_frames_offered(struct usm_domain *domain, u32 frame, u32 count, u16 generation)
@@ -168,6 +184,24 @@ u32 usm_frames_claim(struct usm_domain *domain, u32 frame, u32 count)
 	return got;
 }
 
+u32 usm_frames_skip(struct usm_domain *domain, u32 frame, u32 count)
+{
+	u32 skipped = 0;
+
+	while (skipped < count) {
+		u32 at = frame + skipped;
+		struct usm_block *block = usm_frame_block(domain, at);
+		u32 i = at & (USM_BLOCK_FRAMES - 1), next = USM_BLOCK_FRAMES;
+
+		if (block)
+			next = find_next_bit(block->free, USM_BLOCK_FRAMES, i);
+		skipped += next - i;
+		if (next < USM_BLOCK_FRAMES)
+			break;
+	}
+	return min(skipped, count);
+}
+
 void usm_frames_unclaim(struct usm_domain *domain, u32 frame, u32 count)
 {
 	u32 i;
@@ -211,10 +245,13 @@ void usm_frame_set_dirty(struct usm_domain *domain, u32 frame)
 
 bool usm_frame_pick(struct usm_domain *domain, u32 *frame)
 {
-	u32 blocks = DIV_ROUND_UP(domain->capacity, USM_BLOCK_FRAMES);
-	u32 hint = atomic_read(&domain->pick_hint) % blocks, n, w;
+	u32 blocks = READ_ONCE(domain->top), hint, n, w;
 	struct usm_block *block;
 	int dirty;
+
+	if (!blocks)
+		return false;
+	hint = atomic_read(&domain->pick_hint) % blocks;
 
 	for (dirty = 0; dirty < 2; dirty++) {
 		for (n = 0; n < blocks; n++) {

@@ -81,8 +81,12 @@ int usm_frames_init(struct usm_domain *domain, u32 capacity);
 void usm_frames_uninit(struct usm_domain *domain);
 void usm_frames_return_all(struct usm_domain *domain);
 
-/* Block of an index below capacity, made if need be; NULL: no memory. Sleeps. */
-struct usm_block *usm_block_make(struct usm_domain *domain, u32 index);
+/*
+ * Block of an index below capacity, made if need be; NULL: no memory. Sleeps.
+ * Charged to the container where it is for frames; not where the instance only
+ * reads what the table says of frames that never were.
+ */
+struct usm_block *usm_block_make(struct usm_domain *domain, u32 index, bool charge);
 
 /* Is this run one that could be claimed, as far as can be said cheaply? */
 bool usm_frames_offered(struct usm_domain *domain, u32 frame, u32 count, u16 generation);
@@ -106,6 +110,10 @@ bool usm_frame_pick(struct usm_domain *domain, u32 *frame);
 /* A claimed frame is about to be mapped. */
 void usm_frame_set_mapped(struct usm_domain *domain, u32 frame, u32 space, u64 page);
 void usm_frame_set_state(struct usm_domain *domain, u32 frame, enum usm_frame_state state);
+/* Claimed, and its memory is broken: never used again. */
+void usm_frame_retire(struct usm_domain *domain, u32 frame);
+/* How many of a run's first frames are not free. */
+u32 usm_frames_skip(struct usm_domain *domain, u32 frame, u32 count);
 /* Claimed, unmapped and referred to by nobody else: FREE again. */
 void usm_frame_set_free(struct usm_domain *domain, u32 frame);
 

@@ -133,7 +133,7 @@ static int usm_grow_place(struct usm_domain *domain, struct page *page, unsigned
 	index = usm_grow_find(domain, count, &at);
 	if (index < 0)
 		return -ENOSPC;
-	block = usm_block_make(domain, index);
+	block = usm_block_make(domain, index, true);
 	if (!block)
 		return -ENOMEM;
 	if (order == USM_BLOCK_SHIFT && !block->pages) {
@@ -147,6 +147,8 @@ static int usm_grow_place(struct usm_domain *domain, struct page *page, unsigned
 	block->node = page_to_nid(page);
 	split_page(page, order);
 	usm_block_fill(domain, block, index, at, page, count);
+	if (index >= domain->top)
+		WRITE_ONCE(domain->top, index + 1);
 	*frame = index * USM_BLOCK_FRAMES + at;
 	return 0;
 }
@@ -255,6 +257,7 @@ int usm_grow_first(struct usm_domain *domain)
 {
 	unsigned int i;
 	int got = -ENOMEM;
+	bool charged;
 	u32 frame;
 
 	for (i = 0; i < ARRAY_SIZE(usm_grow_orders) && got < 0; i++)
@@ -263,9 +266,10 @@ int usm_grow_first(struct usm_domain *domain)
 	if (got < 0)
 		return got == -ENOSPC ? -EINVAL : got;
 	usm_frames_unclaim(domain, frame, got);
-	if (folio_memcg(page_folio(usm_frame_page(domain, frame))) != domain->memcg)
-		return -EOPNOTSUPP;	/* cgroup.memory=nokmem */
-	return 0;
+	rcu_read_lock();
+	charged = folio_memcg(page_folio(usm_frame_page(domain, frame))) == domain->memcg;
+	rcu_read_unlock();
+	return charged ? 0 : -EOPNOTSUPP;	/* cgroup.memory=nokmem */
 }
 
 int usm_grow_one(struct usm_domain *domain, u32 *frame)
@@ -347,7 +351,7 @@ u32 usm_grow_shrink(struct usm_domain *domain, u32 frame, u32 count,
 
 u32 usm_grow_shrink_any(struct usm_domain *domain, u32 frames, enum usm_shrink_why why)
 {
-	u32 blocks = DIV_ROUND_UP(domain->capacity, USM_BLOCK_FRAMES), index, done = 0;
+	u32 blocks = READ_ONCE(domain->top), index, done = 0;
 	int whole;
 
 	for (whole = 1; whole >= 0 && done < frames; whole--) {

@@ -16,20 +16,17 @@
 void usm_limbo_add(struct usm_domain *domain, struct usm_family *family,
 		   struct list_head *pages, unsigned int nr)
 {
-	bool use;
-
 	if (!nr)
 		return;
 	usm_family_get_many(family, nr);
 	usm_count_add(domain, USM_N_HELD, nr);
 	spin_lock(&domain->limbo_lock);
 	list_splice_tail_init(pages, &domain->limbo);
-	use = !domain->limbo_busy;
-	domain->limbo_busy = true;
-	domain->limbo_delay = 1;
 	/* The caller's space holds a use, so this is never the first. */
-	if (use)
+	if (!domain->limbo_nr)
 		refcount_inc(&domain->users);
+	domain->limbo_nr += nr;
+	domain->limbo_delay = 1;
 	spin_unlock(&domain->limbo_lock);
 	mod_delayed_work(usm_wq, &domain->limbo_work, 0);
 }
@@ -74,6 +71,10 @@ static void usm_limbo_free(struct usm_domain *domain, struct page *page,
 	page->mapping = NULL;
 	/* The old content's, set by zap. */
 	folio_clear_referenced(page_folio(page));
+	if (unlikely(PageHWPoison(page))) {
+		usm_frame_retire(domain, frame);
+		return;
+	}
 	usm_frame_set_free(domain, frame);
 	usm_freed_add(freed, frame);
 }
@@ -85,6 +86,7 @@ unsigned int usm_limbo_flush(struct usm_domain *domain)
 	struct page *page, *next;
 	unsigned int done = 0, batch = 0;
 	LIST_HEAD(pages);
+	bool unuse;
 
 	spin_lock(&domain->limbo_lock);
 	list_splice_init(&domain->limbo, &pages);
@@ -117,7 +119,11 @@ unsigned int usm_limbo_flush(struct usm_domain *domain)
 
 	spin_lock(&domain->limbo_lock);
 	list_splice(&pages, &domain->limbo);
+	domain->limbo_nr -= done;
+	unuse = done && !domain->limbo_nr;
 	spin_unlock(&domain->limbo_lock);
+	if (unuse)
+		usm_domain_unuse(domain);
 	return done;
 }
 
@@ -125,20 +131,14 @@ void usm_limbo_work(struct work_struct *work)
 {
 	struct usm_domain *domain = container_of(to_delayed_work(work), struct usm_domain,
 						 limbo_work);
-	bool unuse = false;
-
 	usm_limbo_flush(domain);
 
+	/* Here it may have ended already: end_work waits for us. */
 	spin_lock(&domain->limbo_lock);
-	if (list_empty(&domain->limbo)) {
-		unuse = domain->limbo_busy;
-		domain->limbo_busy = false;
-	} else {
+	if (domain->limbo_nr) {
 		queue_delayed_work(usm_wq, &domain->limbo_work, domain->limbo_delay);
 		domain->limbo_delay = min_t(unsigned long, domain->limbo_delay * 2,
 					    USM_LIMBO_DELAY_MAX);
 	}
 	spin_unlock(&domain->limbo_lock);
-	if (unuse)
-		usm_domain_unuse(domain);
 }

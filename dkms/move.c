@@ -5,6 +5,8 @@
  * a VMA that is moved gets the new one before it enters the interval tree.
  */
 #include <linux/sched/task_stack.h>
+#include <linux/swap.h>
+#include <linux/swapops.h>
 #include <asm/syscall.h>
 #include <asm/unistd.h>
 #ifdef CONFIG_IA32_EMULATION
@@ -37,7 +39,9 @@ void usm_space_move_begin(struct usm_space *space, struct vm_area_struct *vma)
 {
 	/* vm_pgoff is still that of the old place. */
 	space->move_start = vma->vm_pgoff;
+	/* At most: a mapping that grows has more pages than come from there. */
 	space->move_end = vma->vm_pgoff + vma_pages(vma);
+	space->move_seen = false;
 	WRITE_ONCE(space->move_task, current);
 	vma->vm_pgoff = vma->vm_start >> PAGE_SHIFT;
 }
@@ -65,7 +69,7 @@ static int usm_move_prepare(struct usm_space *space, unsigned long from,
 }
 
 static void usm_move_page(struct usm_space *space, struct usm_bucket *bucket,
-			  unsigned long from, unsigned long to)
+			  unsigned long from, unsigned long to, struct usm_drop *drop)
 {
 	u32 *slot = usm_bucket_slot(bucket, from);
 	u32 frame = *slot & USM_SLOT_FRAME;
@@ -74,6 +78,9 @@ static void usm_move_page(struct usm_space *space, struct usm_bucket *bucket,
 
 	WRITE_ONCE(*slot, 0);
 	atomic_dec(&bucket->used);
+	/* Unmapped, and the notifier could not tell us. */
+	if (*usm_bucket_slot(new, to) & USM_SLOT_SET)
+		usm_slot_drop(new, to, drop);
 	usm_slot_fill(space, new, to, frame);
 	/* A shared page's index is that of one of its spaces; COW makes it ours. */
 	if (usm_page_refs(page) == 1) {
@@ -82,13 +89,10 @@ static void usm_move_page(struct usm_space *space, struct usm_bucket *bucket,
 	}
 }
 
-/*
- * The pages of one old window. A mapping that grew while it moved has more pages
- * than came from here: the rest of [first, end) may be a neighbour, whose
- * entries are still there.
- */
+/* The pages of one old window. */
 static void usm_move_window(struct usm_space *space, struct usm_bucket *bucket,
-			    unsigned long first, unsigned long end, long delta)
+			    unsigned long first, unsigned long end, long delta,
+			    struct usm_drop *drop)
 {
 	struct usm_table table;
 	bool locked = usm_table_lock(space->mm, first << PAGE_SHIFT, &table);
@@ -100,9 +104,9 @@ static void usm_move_window(struct usm_space *space, struct usm_bucket *bucket,
 
 		if (!(slot & USM_SLOT_SET) || (slot & USM_SLOT_BUSY))
 			continue;
-		if (locked && !pte_none(*usm_table_pte(&table, page << PAGE_SHIFT)))
+		if (locked && !pte_none_mostly(*usm_table_pte(&table, page << PAGE_SHIFT)))
 			continue;
-		usm_move_page(space, bucket, page, page + delta);
+		usm_move_page(space, bucket, page, page + delta, drop);
 	}
 	if (locked)
 		usm_table_unlock(&table);
@@ -116,16 +120,20 @@ int usm_space_move_end(struct usm_space *space, struct vm_area_struct *vma)
 {
 	unsigned long from = space->move_start, to = vma->vm_start >> PAGE_SHIFT;
 	unsigned long pages = space->move_end - from, index;
+	bool moved = space->move_task == current && space->move_seen;
 	struct usm_bucket *bucket;
+	struct usm_drop drop;
 	int err;
 
+	WRITE_ONCE(space->move_task, NULL);
 	if (usm_move_is_duplicate())
 		return -EINVAL;
-	if (WARN_ON_ONCE(space->move_task != current || pages != vma_pages(vma)))
+	if (WARN_ON_ONCE(!moved || pages > vma_pages(vma)))
 		return -EINVAL;
 	err = usm_move_prepare(space, from, to, pages);
 	if (err)
 		return err;
+	usm_drop_init(&drop, space);
 	xa_for_each_range(&space->buckets, index, bucket, from >> USM_WINDOW_SHIFT,
 			  (from + pages - 1) >> USM_WINDOW_SHIFT) {
 		unsigned long base = index << USM_WINDOW_SHIFT;
@@ -133,8 +141,8 @@ int usm_space_move_end(struct usm_space *space, struct vm_area_struct *vma)
 		if (atomic_read(&bucket->used))
 			usm_move_window(space, bucket, max(from, base),
 					min(from + pages, base + USM_WINDOW_PAGES),
-					to - from);
+					to - from, &drop);
 	}
-	WRITE_ONCE(space->move_task, NULL);
+	usm_drop_finish(&drop);
 	return 0;
 }

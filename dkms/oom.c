@@ -11,6 +11,8 @@
 
 /* A victim that has not exited by then is not waited for any longer. */
 #define USM_OOM_GRACE	(5 * HZ)
+/* Starving for so long, faults do not wait for frames in transit any more. */
+#define USM_OOM_PATIENCE HZ
 
 /* Larger is worse; the scale of the kernel's own oom_badness(). */
 static long usm_oom_points(struct usm_space *space, struct task_struct *task)
@@ -30,17 +32,33 @@ static struct task_struct *usm_oom_task(struct usm_space *space)
 
 	rcu_read_lock();
 	task = rcu_dereference(space->mm->owner);
+	/* Inside copy_process() it cannot take a signal yet, and may be undone. */
+	if (task && (READ_ONCE(task->__state) & TASK_NEW))
+		task = NULL;
 	if (task)
 		get_task_struct(task);
 	rcu_read_unlock();
 	return task;
 }
 
-bool usm_oom_pending(struct usm_domain *domain)
+static bool usm_oom_pending(struct usm_domain *domain)
 {
 	unsigned long until = READ_ONCE(domain->oom_until);
 
 	return until && time_before(jiffies, until);
+}
+
+/*
+ * Frames that are neither mapped nor free are being zeroed, returned or waited for.
+ * Some of those waits have no end (a pipe that nobody reads), so this counts only
+ * for as long as a starving fault is patient.
+ */
+static bool usm_oom_in_transit(struct usm_domain *domain)
+{
+	unsigned long starved = READ_ONCE(domain->starved);
+
+	return usm_count_sum(domain, USM_N_MAPPED) < usm_count_sum(domain, USM_N_FRAMES) &&
+	       (!starved || time_before(jiffies, starved + USM_OOM_PATIENCE));
 }
 
 void usm_oom_kill(struct usm_domain *domain)
@@ -50,6 +68,8 @@ void usm_oom_kill(struct usm_domain *domain)
 	long worst = LONG_MIN;
 	u32 id = 0;
 
+	if (usm_oom_in_transit(domain))
+		return;
 	spin_lock(&domain->space_lock);
 	if (usm_oom_pending(domain)) {
 		spin_unlock(&domain->space_lock);
@@ -58,8 +78,13 @@ void usm_oom_kill(struct usm_domain *domain)
 	list_for_each_entry(space, &domain->spaces, list) {
 		long points;
 
-		if (READ_ONCE(space->exiting))
-			continue;
+		/* Its frames come back without anybody being killed. */
+		if (READ_ONCE(space->exiting)) {
+			if (victim)
+				put_task_struct(victim);
+			victim = NULL;
+			break;
+		}
 		task = usm_oom_task(space);
 		if (!task)
 			continue;

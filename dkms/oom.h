@@ -2,8 +2,6 @@
 #ifndef USM_OOM_H
 #define USM_OOM_H
 
-#include <linux/types.h>
-
 struct usm_domain;
 
 /*
@@ -12,8 +10,5 @@ struct usm_domain;
  * while an earlier victim is on its way out. Process context.
  */
 void usm_oom_kill(struct usm_domain *domain);
-
-/* A victim is on its way out: its frames are worth waiting for. */
-bool usm_oom_pending(struct usm_domain *domain);
 
 #endif /* USM_OOM_H */

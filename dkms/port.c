@@ -132,6 +132,8 @@ static int usm_command_zero(struct usm_domain *domain, const struct usm_command 
 			usm_count_add(domain, USM_N_ZEROED_AHEAD, done);
 			usm_frames_unclaim(domain, at, got);
 			zeroed += got;
+			/* A fault may have found nothing meanwhile. */
+			usm_domain_kick(domain);
 		}
 		at += got ?: 1;
 		cond_resched();
@@ -276,7 +278,7 @@ static vm_fault_t usm_table_fault(struct vm_fault *vmf)
 	if (offset >= usm_table_size(domain))
 		return VM_FAULT_SIGBUS;
 	frame = offset / sizeof(struct usm_frame);
-	block = usm_block_make(domain, frame >> USM_BLOCK_SHIFT);
+	block = usm_block_make(domain, frame >> USM_BLOCK_SHIFT, false);
 	if (!block)
 		return VM_FAULT_OOM;
 	return vmf_insert_pfn(vmf->vma, vmf->address,

@@ -75,10 +75,11 @@ static unsigned long usm_shrink_scan(struct shrinker *shrinker, struct shrink_co
 	for (i = 0; i < found.nr; i++) {
 		struct usm_domain *domain = found.domains[i];
 
-		if (freed < sc->nr_to_scan && !READ_ONCE(domain->gone)) {
+		if (freed < sc->nr_to_scan && usm_domain_use(domain)) {
 			usm_limbo_flush(domain);
 			freed += usm_grow_shrink_any(domain, sc->nr_to_scan - freed,
 						     USM_SHRINK_PRESSURE);
+			usm_domain_unuse(domain);
 		}
 		usm_domain_put(domain);
 	}

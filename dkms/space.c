@@ -9,6 +9,8 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/swap.h>
+#include <linux/swapops.h>
 
 #include "compat/compat.h"
 #include "event.h"
@@ -149,10 +151,14 @@ static void usm_space_forget_window(struct usm_space *space, struct usm_bucket *
 	if (!usm_table_lock_alloc(space->mm, first << PAGE_SHIFT, &table))
 		return;
 	for (page = first; page < end && atomic_read(&bucket->used); page++) {
-		u32 slot = *usm_bucket_slot(bucket, page);
+		u32 *slot = usm_bucket_slot(bucket, page);
 
-		if ((slot & USM_SLOT_SET) && !(slot & USM_SLOT_BUSY) &&
-		    pte_none(*usm_table_pte(&table, page << PAGE_SHIFT)))
+		if (!(*slot & USM_SLOT_SET) ||
+		    !pte_none_mostly(*usm_table_pte(&table, page << PAGE_SHIFT)))
+			continue;
+		if (*slot & USM_SLOT_BUSY)
+			WRITE_ONCE(*slot, *slot | USM_SLOT_DROPPED);
+		else
 			usm_slot_drop(bucket, page, drop);
 	}
 	usm_table_unlock(&table);
@@ -168,7 +174,7 @@ static void usm_space_forget(struct usm_space *space, unsigned long first,
 
 	usm_drop_init(&drop, space);
 	/* Reclaim must not come back to a notifier from within one. */
-	flags = memalloc_nofs_save();
+	flags = memalloc_noreclaim_save();
 	xa_for_each_range(&space->buckets, index, bucket, first >> USM_WINDOW_SHIFT,
 			  (end - 1) >> USM_WINDOW_SHIFT) {
 		unsigned long base = index << USM_WINDOW_SHIFT;
@@ -177,8 +183,36 @@ static void usm_space_forget(struct usm_space *space, unsigned long first,
 			usm_space_forget_window(space, bucket, max(first, base),
 						min(end, base + USM_WINDOW_PAGES), &drop);
 	}
-	memalloc_nofs_restore(flags);
+	memalloc_noreclaim_restore(flags);
 	usm_drop_finish(&drop);
+}
+
+static bool usm_space_zapping(struct usm_space *space)
+{
+	struct usm_zap *zap;
+	bool ours = false;
+
+	if (list_empty_careful(&space->zaps))
+		return false;
+	spin_lock(&space->zap_lock);
+	list_for_each_entry(zap, &space->zaps, list)
+		ours |= zap->task == current;
+	spin_unlock(&space->zap_lock);
+	return ours;
+}
+
+void usm_space_zap(struct usm_space *space, struct vm_area_struct *vma,
+		   unsigned long addr, unsigned long size)
+{
+	struct usm_zap zap = { .task = current };
+
+	spin_lock(&space->zap_lock);
+	list_add(&zap.list, &space->zaps);
+	spin_unlock(&space->zap_lock);
+	usm_zap_range(vma, addr, size);
+	spin_lock(&space->zap_lock);
+	list_del(&zap.list);
+	spin_unlock(&space->zap_lock);
 }
 
 static void usm_space_on_invalidate_end(struct mmu_notifier *notifier,
@@ -190,18 +224,20 @@ static void usm_space_on_invalidate_end(struct mmu_notifier *notifier,
 
 	if (range->event != MMU_NOTIFY_UNMAP && range->event != MMU_NOTIFY_CLEAR)
 		return;
+	if (usm_space_zapping(space))
+		return;
 	/*
-	 * mremap() moves entries away from [move_start, move_end) and says that it
-	 * unmaps them; the start may have been rounded down to a whole table.
+	 * mremap() moves entries away from move_start and says, once, that it
+	 * unmaps them. The start may have been rounded down to a whole table, where
+	 * nothing is mapped; the end is that of what moved.
 	 */
-	if (space->move_task == current && first < space->move_end &&
-	    end > space->move_start) {
-		if (first < space->move_start)
-			usm_space_forget(space, first, space->move_start);
-		first = space->move_end;
+	if (space->move_task == current && !space->move_seen &&
+	    first <= space->move_start && end > space->move_start) {
+		space->move_seen = true;
+		space->move_end = min(space->move_end, end);
+		return;
 	}
-	if (first < end)
-		usm_space_forget(space, first, end);
+	usm_space_forget(space, first, end);
 }
 
 static const struct mmu_notifier_ops usm_space_notifier_ops = {
@@ -212,18 +248,20 @@ static const struct mmu_notifier_ops usm_space_notifier_ops = {
 
 static int usm_space_register(struct usm_space *space)
 {
+	bool signal = false, notify = false;
 	int tries = USM_REGISTER_TRIES, err;
-	bool pending = false;
 
 	do {
-		if (test_and_clear_thread_flag(TIF_SIGPENDING))
-			pending = true;
+		signal |= test_and_clear_thread_flag(TIF_SIGPENDING);
+		notify |= test_and_clear_thread_flag(TIF_NOTIFY_SIGNAL);
 		err = __mmu_notifier_register(&space->notifier, space->mm);
 	} while (err == -EINTR && --tries);
-	/* At worst one look too many at the signals. */
-	if (pending || err)
+	/* At worst one look too many on the way to user mode. */
+	if (signal)
 		set_thread_flag(TIF_SIGPENDING);
-	return err;
+	if (notify)
+		set_thread_flag(TIF_NOTIFY_SIGNAL);
+	return err ? -ENOMEM : 0;
 }
 
 struct usm_space *usm_space_new(struct usm_domain *domain, struct mm_struct *mm,
@@ -234,7 +272,7 @@ struct usm_space *usm_space_new(struct usm_domain *domain, struct mm_struct *mm,
 
 	mmap_assert_write_locked(mm);
 	if (!usm_domain_use(domain))
-		return ERR_PTR(-ENODEV);
+		return ERR_PTR(-ENOMEM);
 	usm_domain_get(domain);
 	space = kzalloc(sizeof(*space), GFP_KERNEL_ACCOUNT);
 	if (!space)
@@ -255,6 +293,8 @@ struct usm_space *usm_space_new(struct usm_domain *domain, struct mm_struct *mm,
 	space->family = family;
 	space->tag = tag;
 	xa_init(&space->buckets);
+	spin_lock_init(&space->zap_lock);
+	INIT_LIST_HEAD(&space->zaps);
 	INIT_DELAYED_WORK(&space->reap_work, usm_space_reap_work);
 	err = usm_space_register(space);
 	if (err)
@@ -364,9 +404,10 @@ static void usm_space_drop_all(struct usm_space *space)
 	xa_for_each(&space->buckets, index, bucket) {
 		unsigned long base = index << USM_WINDOW_SHIFT;
 
-		for (page = base; atomic_read(&bucket->used); page++)
+		for (page = base; page < base + USM_WINDOW_PAGES; page++)
 			if (*usm_bucket_slot(bucket, page) & USM_SLOT_SET)
 				usm_slot_drop(bucket, page, &drop);
+		WARN_ON_ONCE(atomic_read(&bucket->used));
 		xa_erase(&space->buckets, index);
 		kmem_cache_free(usm_bucket_cache, bucket);
 		usm_drop_finish(&drop);

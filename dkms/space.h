@@ -38,7 +38,9 @@ struct usm_bucket {
 #define USM_SLOT_SET	(1u << 31)
 /* The entry is empty for a moment, the page is not: wait for it. */
 #define USM_SLOT_BUSY	(1u << 30)
-#define USM_SLOT_FRAME	(USM_SLOT_BUSY - 1)
+/* Busy, and somebody discards the page: what follows must not bring it back. */
+#define USM_SLOT_DROPPED (1u << 29)
+#define USM_SLOT_FRAME	(USM_SLOT_DROPPED - 1)
 
 static_assert(USM_MAX_FRAMES - 1 <= USM_SLOT_FRAME);
 
@@ -55,10 +57,17 @@ struct usm_space {
 	bool broken;			/* a fork into it failed: faults are SIGBUS */
 	bool cow;			/* its VMAs have the copy-on-write operations */
 	bool exiting;			/* the mm's last user is gone */
-	/* mremap in progress, [move_start, move_end) is where from. */
+	/*
+	 * mremap in progress, [move_start, move_end) is where from. Written with
+	 * the mmap lock held for writing.
+	 */
 	struct task_struct *move_task;
 	unsigned long move_start;
 	unsigned long move_end;
+	bool move_seen;			/* the notifier said what moved */
+	/* Tasks that unmap and will map again: their notifier calls are ours. */
+	spinlock_t zap_lock;
+	struct list_head zaps;
 	unsigned long reap_delay;	/* jiffies */
 	struct delayed_work reap_work;
 	struct rcu_head rcu;
@@ -95,6 +104,16 @@ struct usm_drop {
 	struct list_head pages;
 	unsigned int nr;
 };
+
+/* A zap of ours, for as long as it takes; on the caller's stack. */
+struct usm_zap {
+	struct list_head list;
+	struct task_struct *task;
+};
+
+/* Unmap [addr, addr + size) of the VMA; its slots are busy and stay set. */
+void usm_space_zap(struct usm_space *space, struct vm_area_struct *vma,
+		   unsigned long addr, unsigned long size);
 
 /* Fill an empty slot with a frame that it shares or owns alone. */
 void usm_slot_fill(struct usm_space *space, struct usm_bucket *bucket, unsigned long page,

@@ -83,11 +83,11 @@ void usm_supply_uninit(struct usm_domain *domain)
 
 /* Say once that the ring runs dry, and again only after it was filled since. */
 static void usm_supply_check_low(struct usm_domain *domain, struct usm_supply *supply,
-				 int cpu, u32 head, bool empty)
+				 int cpu, u32 head, bool nothing)
 {
 	u32 used = usm_ring_used(head, supply->tail, USM_SUPPLY_ENTRIES, 0);
 
-	if (!empty && used >= USM_SUPPLY_LOW) {
+	if (!nothing && used >= USM_SUPPLY_LOW) {
 		if (supply->low) {
 			supply->low = false;
 			WRITE_ONCE(supply->ring->want, 0);
@@ -165,14 +165,15 @@ static unsigned int usm_supply_take_from(struct usm_domain *domain, int cpu,
 			supply->run_frame += got;
 			supply->run_count -= got;
 		} else {
-			/* Not free any more: that one frame is refused. */
-			usm_count_add(domain, USM_N_REFUSED, 1);
-			supply->run_frame++;
-			supply->run_count--;
+			/* Not free any more: these are refused. */
+			got = usm_frames_skip(domain, supply->run_frame, supply->run_count);
+			usm_count_add(domain, USM_N_REFUSED, got);
+			supply->run_frame += got;
+			supply->run_count -= got;
 			tries--;
 		}
 	}
-	usm_supply_check_low(domain, supply, cpu, head, empty);
+	usm_supply_check_low(domain, supply, cpu, head, empty || !nr);
 	spin_unlock(&supply->lock);
 	return nr;
 }

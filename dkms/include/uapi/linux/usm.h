@@ -67,7 +67,7 @@
 
 #define USM_LABEL_LEN		64	/* with the terminating NUL */
 #define USM_MAX_ORDER		9	/* of a fault: 2^9 pages */
-#define USM_MAX_FRAMES		(1u << 30)
+#define USM_MAX_FRAMES		(1u << 29)	/* 2 TiB */
 #define USM_MAX_RUN		512	/* frames in one supply entry */
 #define USM_MAX_COMMANDS	256	/* in one submission */
 #define USM_MAX_DEADLINE_MS	60000
