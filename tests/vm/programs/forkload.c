@@ -5,7 +5,8 @@
  * A parent holds N MiB. Children, some at a time, verify all of it, write to a
  * part of it (which copies that), verify again and end. A child that is killed and
  * a fork that fails for lack of memory are counted: with --allow-kills they are
- * what a limit is for. A wrong byte is never allowed.
+ * what a limit is for, and --allow-sigbus adds the end of a child that could not
+ * get all its pages. A wrong byte is never allowed.
  * Last line: "forkload: F forks, K killed, D denied, W wrong".
  */
 #include "util.h"
@@ -29,6 +30,7 @@ struct load {
 	unsigned long killed;
 	unsigned long denied;
 	unsigned long wrong;
+	bool sigbus;		/* is how a child ends that lacks a page */
 };
 
 static void child_run(const struct load *load, unsigned long number)
@@ -53,7 +55,8 @@ static void child_reap(struct load *load)
 
 	if (wait(&status) < 0)
 		err(1, "wait");
-	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+	if (WIFSIGNALED(status) &&
+	    (WTERMSIG(status) == SIGKILL || (load->sigbus && WTERMSIG(status) == SIGBUS)))
 		load->killed++;
 	else if (status != 0)
 		load->wrong++;
@@ -94,6 +97,7 @@ int main(int argc, char **argv)
 		{ "forks", required_argument, NULL, 'f' },
 		{ "at-once", required_argument, NULL, 'a' },
 		{ "allow-kills", no_argument, NULL, 'k' },
+		{ "allow-sigbus", no_argument, NULL, 'b' },
 		{ 0 }
 	};
 	unsigned long mib = 16, write_mib = 4, forks = 100, at_once = 4;
@@ -108,6 +112,7 @@ int main(int argc, char **argv)
 		case 'f': forks = util_number("--forks", optarg, 1, 1000000); break;
 		case 'a': at_once = util_number("--at-once", optarg, 1, 1000); break;
 		case 'k': allow_kills = true; break;
+		case 'b': load.sigbus = true; break;
 		default: return 2;
 		}
 	}

@@ -207,6 +207,21 @@ static void dontunmap_run(void)
 
 /* -------------------------------------------------------------- what is refused */
 
+/* A move that was refused leaves nothing behind that a later one could trip over. */
+static void refused_then_moved(char *area, size_t length)
+{
+	char *other = memory_map(length);
+
+	pattern_fill(other, length, 7, 1, 2);
+	check_fails((intptr_t)mremap(area, 0, length, MREMAP_MAYMOVE), EINVAL);
+	memory_unmap(area, length);
+	remap_or_die(other, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, area);
+	pattern_verify(area, length, 7, 1, 2, "memory moved to where a move was refused");
+	check_call(madvise(area, length, MADV_DONTNEED));
+	zero_verify(area, length, "discarded after the move");
+	memory_unmap(area, length);
+}
+
 static void refused_run(void)
 {
 	size_t length = 16 * PAGE;
@@ -223,7 +238,7 @@ static void refused_run(void)
 	check_fails(syscall(SYS_remap_file_pages, area, PAGE, 0, 3, 0), EINVAL);
 	check_fails(syscall(SYS_remap_file_pages, area + PAGE, 2 * PAGE, 0, 0, 0), EINVAL);
 	pattern_verify(area, length, 7, 0, 1, "memory after refused calls");
-	memory_unmap(area, length);
+	refused_then_moved(area, length);
 }
 
 /* ----------------------------------------------------------------------- racing */
