@@ -84,6 +84,7 @@ struct usm_domain {
 	spinlock_t space_lock;
 	struct list_head spaces;
 	atomic_t nr_spaces;
+	atomic_t nr_exiting;		/* of them, whose mm has no users any more */
 	u32 next_space;
 	unsigned long oom_until;	/* jiffies; a victim is exiting */
 

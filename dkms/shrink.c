@@ -5,6 +5,9 @@
  * cgroup, so that memory.reclaim and memory.max of that cgroup and of its
  * ancestors reach it.
  */
+#include <linux/sched.h>
+#include <linux/swap.h>
+
 #include "compat/compat.h"
 #include "domain.h"
 #include "grow.h"
@@ -16,6 +19,12 @@ static bool usm_lru_ready;
 
 /* Domains that one scan looks at; reclaim comes back for more. */
 #define USM_SHRINK_DOMAINS	16
+/*
+ * Memory of a killed process is free in stock Linux when it has exited; ours is a
+ * worker's turn later. Whoever reclaims waits for that turn, or the OOM killer
+ * would take the next process before the first one's memory is seen.
+ */
+#define USM_SHRINK_WAIT		(HZ / 10)
 
 struct usm_shrink_found {
 	unsigned int nr;
@@ -45,8 +54,37 @@ static void usm_shrink_find(struct shrink_control *sc, struct usm_shrink_found *
 
 static unsigned long usm_shrink_free_frames(struct usm_domain *domain)
 {
-	return max_t(s64, 0, usm_count_sum(domain, USM_N_FREE) +
-			     usm_count_sum(domain, USM_N_HELD));
+	s64 frames = usm_count_sum(domain, USM_N_FREE) + usm_count_sum(domain, USM_N_HELD);
+
+	if (atomic_read(&domain->nr_exiting))
+		frames += usm_count_sum(domain, USM_N_MAPPED);
+	return max_t(s64, 0, frames);
+}
+
+/* Bounded, since the process that exits may need a lock that we are called with. */
+static void usm_shrink_wait(struct usm_domain *domain, gfp_t gfp)
+{
+	int kicks = atomic_read(&domain->kicks);
+
+	if (!atomic_read(&domain->nr_exiting) || !(gfp & __GFP_FS) ||
+	    current_is_kswapd() || (current->flags & (PF_EXITING | PF_WQ_WORKER)))
+		return;
+	wait_event_timeout(domain->waiters, atomic_read(&domain->kicks) != kicks,
+			   USM_SHRINK_WAIT);
+}
+
+static unsigned long usm_shrink_domain(struct usm_domain *domain, unsigned long frames,
+				       gfp_t gfp)
+{
+	unsigned long freed;
+
+	usm_limbo_flush(domain);
+	freed = usm_grow_shrink_any(domain, frames, USM_SHRINK_PRESSURE);
+	if (!freed) {
+		usm_shrink_wait(domain, gfp);
+		freed = usm_grow_shrink_any(domain, frames, USM_SHRINK_PRESSURE);
+	}
+	return freed;
 }
 
 static unsigned long usm_shrink_count(struct shrinker *shrinker, struct shrink_control *sc)
@@ -76,9 +114,8 @@ static unsigned long usm_shrink_scan(struct shrinker *shrinker, struct shrink_co
 		struct usm_domain *domain = found.domains[i];
 
 		if (freed < sc->nr_to_scan && usm_domain_use(domain)) {
-			usm_limbo_flush(domain);
-			freed += usm_grow_shrink_any(domain, sc->nr_to_scan - freed,
-						     USM_SHRINK_PRESSURE);
+			freed += usm_shrink_domain(domain, sc->nr_to_scan - freed,
+						   sc->gfp_mask);
 			usm_domain_unuse(domain);
 		}
 		usm_domain_put(domain);

@@ -25,7 +25,7 @@
 /* __mmu_notifier_register() gives up when a signal is pending; it is not for us. */
 #define USM_REGISTER_TRIES	100
 /* exit_mmap() tells when it begins, not when it is done. */
-#define USM_REAP_DELAY_MAX	(HZ / 10)
+#define USM_REAP_DELAY_MAX	(HZ / 50)
 
 static void usm_space_reap_work(struct work_struct *work);
 
@@ -132,6 +132,7 @@ static void usm_space_on_release(struct mmu_notifier *notifier, struct mm_struct
 	hash_del_rcu(&space->node);
 	spin_unlock(&usm_spaces_lock);
 	WRITE_ONCE(space->exiting, true);
+	atomic_inc(&space->domain->nr_exiting);
 	queue_delayed_work(usm_wq, &space->reap_work, 0);
 }
 
@@ -430,6 +431,9 @@ static void usm_space_reap_work(struct work_struct *work)
 		return;
 	}
 	usm_space_drop_all(space);
+	usm_limbo_flush(domain);
+	atomic_dec(&domain->nr_exiting);
+	usm_domain_kick(domain);
 	spin_lock(&domain->space_lock);
 	list_del(&space->list);
 	spin_unlock(&domain->space_lock);
