@@ -67,6 +67,11 @@ bool check_fails_at(long result, int expected, const char *call, const char *whe
 			strerror(expected), strerror(got));
 }
 
+unsigned int stress_times(unsigned int times)
+{
+	return settings.quick ? (times + 3) / 4 : times;
+}
+
 void stress_abandon(void)
 {
 	_exit(1);

@@ -210,7 +210,7 @@ static void aio_exit_run(void)
 	if (fd < 0)
 		return;
 	file_fill(fd, 1);
-	for (uint32_t i = 1; i <= 12; i++) {
+	for (uint32_t i = 1; i <= stress_times(12); i++) {
 		pid_t child = child_start(aio_child, &fd);
 		char *area = memory_map(2 * FILE_PAGES * PAGE);
 
@@ -250,7 +250,7 @@ static void aio_lost_run(void)
 
 	if (fd < 0)
 		return;
-	for (unsigned int i = 0; i < 4 * LOST_CHOICES; i++) {
+	for (unsigned int i = 0; i < stress_times(4 * LOST_CHOICES); i++) {
 		char *area = memory_map(length), *next;
 
 		/* A read: what comes must not appear in the memory of afterwards. */
@@ -309,7 +309,7 @@ static void fork_run(void)
 	if (fd < 0)
 		return;
 	file_fill(fd, 7);
-	for (unsigned int i = 0; i < 8; i++) {
+	for (unsigned int i = 0; i < stress_times(8); i++) {
 		pid_t child;
 
 		/* The disk writes to pages that are shared copy-on-write. */

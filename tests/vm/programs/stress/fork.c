@@ -234,7 +234,7 @@ static void race_run(void)
 		*(uint64_t *)(race.area + page * PAGE) = pattern_word(page, 0, 0);
 
 	crew = crew_start(settings.threads, race_worker, &race);
-	for (unsigned int i = 0; i < RACE_FORKS; i++) {
+	for (unsigned int i = 0; i < stress_times(RACE_FORKS); i++) {
 		child_run(race_child, &race);
 		for (size_t page = 0; page < RACE_PAGES; page++)
 			word_verify((uint64_t *)(race.area + page * PAGE),
@@ -299,7 +299,7 @@ static void both_run(void)
 	struct both both = { .pages = 64 };
 
 	both.area = memory_map(both.pages * PAGE);
-	for (unsigned int i = 0; i < 20; i++) {
+	for (unsigned int i = 0; i < stress_times(20); i++) {
 		pid_t child;
 
 		pattern_fill(both.area, both.pages * PAGE, 1, 0, 1);
@@ -329,7 +329,7 @@ static void reuse_run(void)
 	size_t pages = 64;
 	char *area = memory_map(pages * PAGE);
 
-	for (uint32_t round = 1; round <= 40; round++) {
+	for (uint32_t round = 1; round <= stress_times(40); round++) {
 		pattern_fill(area, pages * PAGE, 3, 0, round);
 		child_run(quick_child, NULL);
 		for (size_t page = 0; page < pages; page++) {

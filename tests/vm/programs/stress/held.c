@@ -205,7 +205,7 @@ static void held_disturb(void (*const *choice)(struct held *held, struct rng *rn
 	held_fill(&held);
 	writers = crew_start(settings.threads, held_writer, &held);
 	reader = crew_start(1, held_reader, &held);
-	for (unsigned int i = 0; i < DISTURBANCES; i++)
+	for (unsigned int i = 0; i < stress_times(DISTURBANCES); i++)
 		choice[rng_below(&rng, choices)](&held, &rng);
 	__atomic_store_n(&held.stop, true, __ATOMIC_RELAXED);
 	crew_join(writers);

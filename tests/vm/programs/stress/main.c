@@ -59,12 +59,14 @@ static void usage(FILE *file)
 	      "  --only A,B      only these scenarios\n"
 	      "  --except A,B    not these\n"
 	      "  --seconds N     repeat with new seeds until N seconds are over (default: once)\n"
+	      "  --quick         fewer repetitions in the scenarios that take longest\n"
 	      "  --threads N     in scenarios with threads (default 4)\n"
 	      "  --mib N         memory that a scenario may use, roughly (default 16)\n"
 	      "  --seed N        (default 1)\n"
 	      "  --dir DIR       for files, on a disk that allows O_DIRECT (default: .)\n"
 	      "  --timeout N     seconds until a scenario counts as hung (default 180)\n"
 	      "  --verbose       say what runs and how long it took\n"
+	      "SIGTERM ends it after the current scenario.\n"
 	      "Exit status 1 if anything was wrong. The last line is the verdict:\n"
 	      "stress: N checks, M errors\n",
 	      file);
@@ -129,13 +131,14 @@ static unsigned long long number_or_die(const char *text, unsigned long long min
 
 static void options_parse(struct plan *plan, int argc, char **argv)
 {
-	enum { LIST = 256, ONLY, EXCEPT, SECONDS, THREADS, MEMORY, SEED, DIR, TIMEOUT,
+	enum { LIST = 256, ONLY, EXCEPT, SECONDS, QUICK, THREADS, MEMORY, SEED, DIR, TIMEOUT,
 	       VERBOSE, HELPER, HELP };
 	static const struct option table[] = {
 		{ "list", no_argument, NULL, LIST },
 		{ "only", required_argument, NULL, ONLY },
 		{ "except", required_argument, NULL, EXCEPT },
 		{ "seconds", required_argument, NULL, SECONDS },
+		{ "quick", no_argument, NULL, QUICK },
 		{ "threads", required_argument, NULL, THREADS },
 		{ "mib", required_argument, NULL, MEMORY },
 		{ "seed", required_argument, NULL, SEED },
@@ -154,6 +157,7 @@ static void options_parse(struct plan *plan, int argc, char **argv)
 		case ONLY:	plan->only = optarg; break;
 		case EXCEPT:	plan->except = optarg; break;
 		case SECONDS:	plan->seconds = number_or_die(optarg, 0, 1000000); break;
+		case QUICK:	settings.quick = true; break;
 		case THREADS:	settings.threads = number_or_die(optarg, 1, 256); break;
 		case MEMORY:	settings.mib = number_or_die(optarg, 1, 1 << 20); break;
 		case SEED:	plan->seed = number_or_die(optarg, 0, UINT64_MAX); break;
@@ -181,13 +185,19 @@ static double seconds_now(void)
 	return now.tv_sec + now.tv_nsec / 1e9;
 }
 
-static volatile sig_atomic_t running;
+static volatile sig_atomic_t running, stop;
 
 static void timeout_handler(int number)
 {
 	/* The whole group: a scenario may hang because of its children. */
 	if (running)
 		kill(-running, SIGKILL);
+	(void)number;
+}
+
+static void stop_handler(int number)
+{
+	stop = 1;
 	(void)number;
 }
 
@@ -205,6 +215,7 @@ static void scenario_run(const struct scenario *scenario, const struct plan *pla
 		err(1, "fork");
 	if (pid == 0) {
 		setpgid(0, 0);
+		signal(SIGTERM, SIG_DFL);
 		scenario->run();
 		/* Through exit handlers, as programs end. */
 		exit(0);
@@ -236,7 +247,7 @@ static void scenario_run(const struct scenario *scenario, const struct plan *pla
 static void round_run(const struct plan *plan)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
-		for (const struct scenario *s = lists[i]; s->name; s++) {
+		for (const struct scenario *s = lists[i]; s->name && !stop; s++) {
 			if (plan->only && !name_listed(plan->only, s->name))
 				continue;
 			if (plan->except && name_listed(plan->except, s->name))
@@ -263,13 +274,14 @@ int main(int argc, char **argv)
 	options_parse(&plan, argc, argv);
 	/* Without SA_RESTART: waitpid is to see that the time is over. */
 	sigaction(SIGALRM, &(struct sigaction){ .sa_handler = timeout_handler }, NULL);
+	sigaction(SIGTERM, &(struct sigaction){ .sa_handler = stop_handler }, NULL);
 
 	end = seconds_now() + plan.seconds;
 	do {
 		settings.seed = plan.seed + settings.round;
 		round_run(&plan);
 		settings.round++;
-	} while (seconds_now() < end);
+	} while (!stop && seconds_now() < end);
 
 	scenario_name = "stress";
 	if (tally->checks == 0)

@@ -118,7 +118,7 @@ static void unmap_run(void)
 /* Threads map, touch and unmap: page tables come and go under the others. */
 static void churn_worker(struct worker *worker)
 {
-	for (unsigned int step = 0; step < 250; step++) {
+	for (unsigned int step = 0; step < stress_times(250); step++) {
 		size_t pages = 1 + rng_below(&worker->rng, 96);
 		size_t cut = rng_below(&worker->rng, pages);
 		char *area = memory_map(pages * PAGE);

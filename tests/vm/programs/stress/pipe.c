@@ -156,7 +156,7 @@ static void vmsplice_run(void)
 	int pipes[2];
 
 	must(pipe(pipes) == 0, "pipe: %s", strerror(errno));
-	for (uint32_t i = 0; i < 20; i++) {
+	for (uint32_t i = 0; i < stress_times(20); i++) {
 		struct splice_child context = { pipes[1], i };
 		char *area = memory_map(CHUNK), *next;
 

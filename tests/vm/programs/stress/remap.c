@@ -255,7 +255,7 @@ static void race_worker(struct worker *worker)
 	/* From here on nobody asks for a place, so that no slot is taken while empty. */
 	pthread_barrier_wait(reserved);
 	pattern_fill(slots, length, worker->index, 0, 0);
-	for (uint32_t i = 0; i < 250; i++) {
+	for (uint32_t i = 0; i < stress_times(250); i++) {
 		unsigned int next = (slot + 1 + rng_below(&worker->rng, 3)) % 4;
 
 		remap_or_die(slots + slot * length, length, length,

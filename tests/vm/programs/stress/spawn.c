@@ -85,7 +85,7 @@ static void exec_threaded(void *context)
 
 static void exec_run(void)
 {
-	for (unsigned int i = 0; i < 8; i++)
+	for (unsigned int i = 0; i < stress_times(8); i++)
 		helper_join(child_start(exec_threaded, NULL), "exec from a threaded process");
 }
 

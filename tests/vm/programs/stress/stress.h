@@ -30,10 +30,14 @@ struct settings {
 	unsigned int round;
 	const char *dir;	/* for files: must allow O_DIRECT to test that */
 	const char *self;	/* path of this program */
+	bool quick;
 	bool verbose;
 };
 
 extern struct settings settings;
+
+/* How often to repeat what only becomes more likely to show by repetition. */
+unsigned int stress_times(unsigned int times);
 
 /* ----------------------------------------------------------------- verdicts */
 

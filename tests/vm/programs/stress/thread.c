@@ -158,7 +158,7 @@ static void heap_worker(struct worker *worker)
 {
 	struct heap *heap = worker->context;
 
-	for (unsigned int step = 0; step < BLOCK_STEPS; step++) {
+	for (unsigned int step = 0; step < stress_times(BLOCK_STEPS); step++) {
 		size_t slot = rng_below(&worker->rng, BLOCKS);
 		struct block block;
 
