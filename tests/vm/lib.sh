@@ -7,6 +7,7 @@
 # and cgroups below /sys/fs/cgroup/vmtest are removed after it.
 #
 #   $VMTEST      the harness in the guest    $PROGRAMS    the test programs
+#   $VMTEST_FULL not empty: take all the time that is asked for
 set -eu
 
 CGROUPS=/sys/fs/cgroup/vmtest
@@ -194,8 +195,69 @@ usm_show() { usmctl show --json "$1" | jq -er "$2"; }
 # usm_is CONTAINER FILTER VALUE - a condition for wait_for
 usm_is() { [ "$(usm_show "$1" "$2")" = "$3" ]; }
 
+# usm_count CONTAINER NAME - of struct usm_stat, 0 included
+usm_count() { usmctl show --json "$1" | jq ".stat.$2"; }
+
+# usm_ended CONTAINER - a condition for wait_for: its domain is no more
+usm_ended() { [ -n "$(usm_end_told "$1")" ]; }
+usm_end_told() {
+	journalctl -q -o cat MESSAGE_ID=97da43c8dcb64daf94e74eee0b664cd2 "USM_CONTAINER=$1" \
+		--output-fields=MESSAGE
+}
+
 # usm_ready - the module is there and the daemon answers
 usm_ready() { [ -c /dev/usm ] && usmctl status --json; }
+
+# --------------------------------------------------------------------------- stress
+
+# stress_make ID BUILD ORDER ANNOTATION [OPTION]... - the stress program in a container
+# that starts with its policy or not at all; ANNOTATION: more of it, compact
+stress_make() {
+	_name=$1 _program=/programs/stress.$2 _policy="firstfit memory=256M fault.order=$3 $4"
+	shift 4
+	container_make "$_name" --memory 512M --annotation usm.policy.required=true \
+		--annotation "usm.policy=${_policy% }" -- "$_program" --dir /data "$@"
+}
+
+# stress_verify FILE - what it said: that nothing was wrong, and nothing left out
+stress_verify() {
+	assert_match 'the last line' "$(tail -n 1 "$1")" '^stress: [1-9][0-9]{5,} checks, 0 errors$'
+	assert_eq 'scenarios that were skipped and must not be' \
+		"$(grep -E '^skip (direct|core|process-vm|ptrace)' "$1" || :)" ''
+}
+
+# stress_orders BUILD ORDER - what the cases stress-* are: one fault order and fewer
+# repetitions, or with VMTEST_FULL all orders and all of it
+stress_orders() {
+	_build=$1 _orders=$2 _quick=--quick
+	[ -z "${VMTEST_FULL:-}" ] || _orders='0 4 9' _quick=--verbose
+	wait_for 30 usm_ready
+	"$PROGRAMS/leakcheck" save before
+	for _order in $_orders; do
+		_id=$_build-$_order
+		_bundle=$(stress_make "$_id" "$_build" "$_order" '' $_quick)
+		container_run "$_bundle" >said || fail "exit $? of stress.$_build: $(tail said)"
+		stress_verify said
+		# It was adopted memory, mapped in runs of the order that was asked for.
+		wait_for 20 usm_ended "$_id"
+		_faults=$(usm_end_told "$_id" | sed 's/.* after \([0-9]*\) faults .*/\1/')
+		_pages=$(usm_end_told "$_id" | sed 's/.* for \([0-9]*\) pages.*/\1/')
+		echo "order $_order: $_faults faults for $_pages pages; $(tail -n 1 said)"
+		assert_ge 'pages' "$_pages" 50000
+		assert_le "faults for $_pages pages" "$_faults" $((_pages / (_order + 1)))
+		[ "$_order" != 0 ] || assert_eq 'faults for single pages' "$_faults" "$_pages"
+	done
+
+	# All is back: no domain, no frame, and nothing that holds the module.
+	assert_eq 'containers' "$(usmctl status --json | jq -c .containers)" '[]'
+	# What a CPU keeps of freed pages goes back to the allocator within seconds.
+	(wait_for 20 "$PROGRAMS/leakcheck" compare before) ||
+		assert_ok "$PROGRAMS/leakcheck" compare before
+	systemctl stop usmd.service
+	assert_ok modprobe -r usm
+	assert_ok modprobe usm
+	wait_for 20 usm_ready
+}
 
 # ---------------------------------------------------------------------------- redis
 

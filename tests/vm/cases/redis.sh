@@ -113,7 +113,11 @@ settled() {
 	was=$(numbers)
 	pss=$(pssum managed pss_kib)
 	stat=$(cat "$(container_cgroup managed)/memory.stat")
-	[ "$(numbers)" = "$was" ] && [ "$was" = "$last" ] || { last=$was; false; }
+	if [ "$(numbers)" = "$was" ] && [ "$was" = "$last" ]; then
+		return 0
+	fi
+	last=$was
+	return 1
 }
 last=
 wait_for 60 settled
