@@ -55,11 +55,15 @@ static void child_reap(struct load *load)
 
 	if (wait(&status) < 0)
 		err(1, "wait");
+	/* SIGSEGV where the kernel met the page itself, in a thread's rseq area. */
 	if (WIFSIGNALED(status) &&
-	    (WTERMSIG(status) == SIGKILL || (load->sigbus && WTERMSIG(status) == SIGBUS)))
+	    (WTERMSIG(status) == SIGKILL ||
+	     (load->sigbus && (WTERMSIG(status) == SIGBUS || WTERMSIG(status) == SIGSEGV))))
 		load->killed++;
-	else if (status != 0)
+	else if (status != 0) {
+		util_say("forkload: a child ended with wait status %#x", status);
 		load->wrong++;
+	}
 }
 
 static void load_run(struct load *load, unsigned long forks, unsigned long at_once)
