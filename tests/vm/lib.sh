@@ -86,6 +86,7 @@ cgroup_run() {
 cgroup_spawn() {
 	# shellcheck disable=SC2016
 	sh -c 'echo $$ >"$1/cgroup.procs" && shift && exec "$@"' sh "$@" &
+	# shellcheck disable=SC2034 # the caller's
 	spawned=$!
 }
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * inject: make functions of usm.ko fail, as if memory had run out. Debian's
  * kernels have no fault injection of their own. Each function in `functions`
