@@ -132,8 +132,6 @@ static int usm_command_zero(struct usm_domain *domain, const struct usm_command 
 			usm_count_add(domain, USM_N_ZEROED_AHEAD, done);
 			usm_frames_unclaim(domain, at, got);
 			zeroed += got;
-			/* A fault may have found nothing meanwhile. */
-			usm_domain_kick(domain);
 		}
 		at += got ?: 1;
 		cond_resched();
