@@ -115,6 +115,9 @@ static void usm_domain_fall(struct usm_domain *domain, enum usm_fallback_why why
 	domain->armed = NULL;
 	WRITE_ONCE(domain->state, why);
 	usm_count_add(domain, USM_N_FALLBACKS, 1);
+	/* Once, however many faults were waiting: it is one that was missed. */
+	if (why == USM_FALLBACK_DEADLINE)
+		usm_count_add(domain, USM_N_DEADLINES, 1);
 	usm_event_post(domain, USM_EV_FALLBACK, 0, 0, 0, 0, why);
 }
 

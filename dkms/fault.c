@@ -96,10 +96,8 @@ static vm_fault_t usm_fault_wait(struct vm_fault *vmf, struct usm_domain *domain
 			     __ret = schedule_timeout(__ret));
 	/* Growth takes as long as it takes, but excuses only who has nothing. */
 	if (!left && (atomic64_read(&domain->grow_wanted) <= 0 ||
-		      usm_count_sum(domain, USM_N_FREE) > 0)) {
-		usm_count_add(domain, USM_N_DEADLINES, 1);
+		      usm_count_sum(domain, USM_N_FREE) > 0))
 		usm_domain_disarm(domain, NULL, USM_FALLBACK_DEADLINE);
-	}
 	usm_domain_put(domain);
 	return VM_FAULT_RETRY;
 }

@@ -83,11 +83,12 @@ void usm_journal_fallback(const struct usm_container *c)
 	     usm_device_state_name(c->stat.state), (uint64_t)c->stat.fallbacks);
 }
 
-void usm_journal_deadline(const struct usm_container *c, uint64_t missed)
+void usm_journal_deadline(const struct usm_container *c)
 {
 	TELL(LOG_WARNING, USM_MSG_DEADLINE, c,
-	     "%" PRIu64 " fault(s) of container %s waited longer than %" PRIu32
-	     " ms for policy %s", missed, title(c), (uint32_t)c->stat.deadline_ms, policy_of(c));
+	     "Container %s waited longer than %" PRIu32 " ms for policy %s (missed deadline %"
+	     PRIu64 ")", title(c), (uint32_t)c->stat.deadline_ms, policy_of(c),
+	     (uint64_t)c->stat.deadlines);
 }
 
 void usm_journal_limit(const struct usm_container *c, uint64_t hits)

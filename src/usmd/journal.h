@@ -46,8 +46,7 @@ void usm_journal_gave_up(const struct usm_container *c);
 void usm_journal_armed(const struct usm_container *c);
 void usm_journal_fallback(const struct usm_container *c);
 
-/* `missed` more deadlines since the last look. */
-void usm_journal_deadline(const struct usm_container *c, uint64_t missed);
+void usm_journal_deadline(const struct usm_container *c);
 
 /* `hits` more limits since it was last told. */
 void usm_journal_limit(const struct usm_container *c, uint64_t hits);

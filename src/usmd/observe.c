@@ -84,7 +84,7 @@ bool usm_observe(struct usm_manager *m, struct usm_container *c)
 		return false;
 	}
 	if (c->stat.deadlines > before.deadlines)
-		usm_journal_deadline(c, c->stat.deadlines - before.deadlines);
+		usm_journal_deadline(c);
 	observe_state(m, c, &before);
 	observe_limit(m, c);
 	observe_oom(c, &before);
