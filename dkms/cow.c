@@ -72,6 +72,13 @@ static void usm_cow_replace(struct vm_area_struct *vma, struct usm_space *space,
 	/* The table was there a moment ago and our VMA keeps it. */
 	while (!usm_table_lock_alloc(space->mm, at << PAGE_SHIFT, &table))
 		cond_resched();
+	/* A discard that is on its way over the page has it, or its end will. */
+	while (usm_space_clearing(space, at)) {
+		usm_table_unlock(&table);
+		usm_space_clearing_wait(space, at);
+		while (!usm_table_lock_alloc(space->mm, at << PAGE_SHIFT, &table))
+			cond_resched();
+	}
 	dropped = *slot & USM_SLOT_DROPPED;
 	usm_slot_drop(bucket, at, &drop);
 	if (unlikely(dropped)) {
@@ -101,12 +108,16 @@ static void usm_cow_replace(struct vm_area_struct *vma, struct usm_space *space,
 }
 
 /*
- * We may not let go of the lock that we are called with. While frames come back,
- * a tick at a time, the access is tried again.
+ * We may not let go of the lock that we are called with. While frames come back at
+ * the ceiling, a tick at a time, the access is tried again; an access from outside
+ * fails, or it would keep the lock from those whose faults make room.
  */
-static vm_fault_t usm_cow_no_frame(void)
+static vm_fault_t usm_cow_no_frame(struct usm_space *space)
 {
-	if (fatal_signal_pending(current))
+	struct usm_domain *domain = space->domain;
+
+	if (fatal_signal_pending(current) || space->mm != current->mm ||
+	    usm_count_sum(domain, USM_N_FRAMES) < READ_ONCE(domain->ceiling))
 		return VM_FAULT_OOM;
 	schedule_timeout_killable(1);
 	return VM_FAULT_NOPAGE;
@@ -149,7 +160,7 @@ vm_fault_t usm_cow_mkwrite(struct vm_fault *vmf)
 		return VM_FAULT_NOPAGE;
 
 	if (!usm_frame_get_now(space->domain, &frame, space->mm == current->mm))
-		return usm_cow_no_frame();
+		return usm_cow_no_frame(space);
 	/* Read-only in every mm that maps it, and we hold a reference. */
 	copy_highpage(usm_frame_page(space->domain, frame), page);
 

@@ -68,7 +68,11 @@ struct usm_domain {
 	atomic64_t grow_wanted;
 	int grow_node;
 	bool limited;			/* growth failed and nothing was freed since */
-	unsigned long starved;		/* jiffies | 1: faults find nothing since; or 0 */
+	/* Clocks of want, in jiffies | 1, or 0; `seen` is when it was so last. */
+	unsigned long starved;		/* nothing to be had: patience of the OOM killer */
+	unsigned long starved_seen;
+	unsigned long unfed;		/* frames, but not supplied: the deadline */
+	unsigned long unfed_seen;
 	u32 top;			/* blocks below which all memory is */
 	struct work_struct grow_work;
 	struct delayed_work tidy_work;	/* idle frames back to the host */

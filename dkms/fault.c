@@ -34,18 +34,25 @@ struct usm_space *usm_vma_space(struct vm_area_struct *vma)
 	return vma->vm_private_data;
 }
 
-/*
- * One clock for the domain, not one a fault: an instance that wakes faults and
- * feeds none of them is as good as dead. A fault that was killed while it waited
- * leaves its time behind, which counts no longer after a while.
- */
+/* A want that nobody felt for so long is over, whoever left it behind. */
+#define USM_FAULT_FORGET	(HZ / 5)
+
+/* Since when it has been so without a break. */
+static unsigned long usm_fault_since(unsigned long *clock, unsigned long *seen, bool restart)
+{
+	unsigned long since = READ_ONCE(*clock), now = jiffies;
+
+	if (!since || restart || time_after(now, READ_ONCE(*seen) + USM_FAULT_FORGET)) {
+		since = now | 1;
+		WRITE_ONCE(*clock, since);
+	}
+	WRITE_ONCE(*seen, now);
+	return since;
+}
+
 void usm_fault_starve(struct usm_domain *domain)
 {
-	unsigned long since = READ_ONCE(domain->starved);
-	unsigned long old = 2 * msecs_to_jiffies(READ_ONCE(domain->deadline_ms)) + 2 * HZ;
-
-	if (!since || time_after(jiffies, since + old))
-		WRITE_ONCE(domain->starved, jiffies | 1);
+	usm_fault_since(&domain->starved, &domain->starved_seen, false);
 }
 
 bool usm_frame_get_now(struct usm_domain *domain, u32 *frame, bool may_kill)
@@ -83,20 +90,26 @@ bool usm_frame_get_now(struct usm_domain *domain, u32 *frame, bool may_kill)
  */
 static vm_fault_t usm_fault_wait(struct vm_fault *vmf, struct usm_domain *domain, int kicks)
 {
-	long left = msecs_to_jiffies(READ_ONCE(domain->deadline_ms));
+	long all = msecs_to_jiffies(READ_ONCE(domain->deadline_ms)), spent, left;
+	bool blame = usm_count_sum(domain, USM_N_FREE) > 0;
 
 	usm_count_add(domain, USM_N_WAITS, 1);
-	usm_fault_starve(domain);
-	left -= min_t(long, left, jiffies - READ_ONCE(domain->starved));
+	/*
+	 * One clock for the domain, not one a fault: an instance that wakes faults
+	 * and feeds none of them is as good as dead. It runs while there is
+	 * something that could be supplied.
+	 */
+	spent = jiffies - usm_fault_since(&domain->unfed, &domain->unfed_seen, !blame);
+	left = all - clamp(spent, 0L, all);
 	usm_domain_get(domain);
 	usm_fault_unlock(vmf);
 	left = ___wait_event(domain->waiters, ___wait_cond_timeout(
 				atomic_read(&domain->kicks) != kicks),
 			     (TASK_KILLABLE | TASK_FREEZABLE), 0, left,
 			     __ret = schedule_timeout(__ret));
+	WRITE_ONCE(domain->unfed_seen, jiffies);
 	/* Growth takes as long as it takes, but excuses only who has nothing. */
-	if (!left && (atomic64_read(&domain->grow_wanted) <= 0 ||
-		      usm_count_sum(domain, USM_N_FREE) > 0))
+	if (!left && (blame || atomic64_read(&domain->grow_wanted) <= 0))
 		usm_domain_disarm(domain, NULL, USM_FALLBACK_DEADLINE);
 	usm_domain_put(domain);
 	return VM_FAULT_RETRY;

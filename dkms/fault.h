@@ -25,12 +25,14 @@ struct usm_space *usm_vma_space(struct vm_area_struct *vma);
  */
 bool usm_frame_get_now(struct usm_domain *domain, u32 *frame, bool may_kill);
 
-/* A fault finds nothing, or found something again. */
+/* A fault finds nothing to be had, or found something again. */
 void usm_fault_starve(struct usm_domain *domain);
 static inline void usm_fault_fed(struct usm_domain *domain)
 {
 	if (unlikely(READ_ONCE(domain->starved)))
 		WRITE_ONCE(domain->starved, 0);
+	if (unlikely(READ_ONCE(domain->unfed)))
+		WRITE_ONCE(domain->unfed, 0);
 }
 
 /* cow.c */

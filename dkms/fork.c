@@ -184,14 +184,17 @@ static bool usm_fork_map(struct usm_space *space, struct vm_area_struct *vma,
 		u32 *slot = usm_bucket_slot(bucket, at);
 		unsigned int once = 0;
 		struct page *page;
+		bool shared;
 
 		if (!(*slot & which))
 			continue;
 		WRITE_ONCE(*slot, *slot & ~USM_SLOT_BUSY);
 		page = usm_frame_page(space->domain, *slot & USM_SLOT_FRAME);
+		/* What was clean may still be read by who shared it: see cow.c. */
+		shared = __test_and_clear_bit(at & (USM_WINDOW_PAGES - 1), bucket->clean) ||
+			 usm_page_refs(page) > 1;
 		usm_pte_map(vma, at << PAGE_SHIFT, usm_table_pte(&table, at << PAGE_SHIFT),
-			    page, usm_page_refs(page) > 1 ? USM_MAP_SHARED : USM_MAP_OWN,
-			    &once);
+			    page, shared ? USM_MAP_SHARED : USM_MAP_OWN, &once);
 		if (once)
 			usm_mapped_stat_add(page, once);
 		mapped++;
@@ -246,6 +249,8 @@ static bool usm_fork_mark_busy(struct usm_fork *fork)
 			if (!(*slot & USM_SLOT_SET) ||
 			    pte_none_mostly(*usm_table_pte(&table, at << PAGE_SHIFT)))
 				continue;
+			__assign_bit(at & (USM_WINDOW_PAGES - 1), bucket->clean,
+				     !pte_dirty(*usm_table_pte(&table, at << PAGE_SHIFT)));
 			WRITE_ONCE(*slot, *slot | USM_SLOT_BUSY);
 			any = true;
 		}

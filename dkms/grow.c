@@ -133,7 +133,8 @@ static int usm_grow_place(struct usm_domain *domain, struct page *page, unsigned
 	index = usm_grow_find(domain, count, &at);
 	if (index < 0)
 		return -ENOSPC;
-	block = usm_block_make(domain, index, true);
+	/* Memory that was had for the frame must not fail for its 16 bytes. */
+	block = usm_block_make(domain, index, true) ?: usm_block_make(domain, index, false);
 	if (!block)
 		return -ENOMEM;
 	if (order == USM_BLOCK_SHIFT && !block->pages) {
@@ -162,6 +163,7 @@ static int usm_grow_by(struct usm_domain *domain, unsigned int order, int node, 
 		       u32 *frame)
 {
 	struct mem_cgroup *old;
+	unsigned int flags;
 	struct page *page;
 	int err;
 
@@ -173,7 +175,10 @@ static int usm_grow_by(struct usm_domain *domain, unsigned int order, int node, 
 	if (!page)
 		return -ENOMEM;
 	mutex_lock(&domain->grow_lock);
+	/* Our shrinker cannot help whoever holds the lock, so it shall not wait. */
+	flags = memalloc_nofs_save();
 	err = usm_grow_place(domain, page, order, frame);
+	memalloc_nofs_restore(flags);
 	mutex_unlock(&domain->grow_lock);
 	if (err) {
 		__free_pages(page, order);

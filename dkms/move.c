@@ -4,36 +4,11 @@
  * always equals its page number, so that a page is known by its address alone;
  * a VMA that is moved gets the new one before it enters the interval tree.
  */
-#include <linux/sched/task_stack.h>
 #include <linux/swap.h>
 #include <linux/swapops.h>
-#include <asm/syscall.h>
-#include <asm/unistd.h>
-#ifdef CONFIG_IA32_EMULATION
-#include <asm/unistd_32_ia32.h>
-#endif
 
 #include "pte.h"
 #include "space.h"
-
-/* mremap(old_len = 0) duplicates shared memory; of private memory it fails. */
-static bool usm_move_is_duplicate(void)
-{
-	struct pt_regs *regs = task_pt_regs(current);
-	unsigned long args[6];
-	int nr = syscall_get_nr(current, regs);
-
-#ifdef CONFIG_IA32_EMULATION
-	if (in_ia32_syscall()) {
-		if (nr != __NR_ia32_mremap)
-			return false;
-	} else
-#endif
-	if (nr != __NR_mremap)
-		return false;
-	syscall_get_arguments(current, regs, args);
-	return !PAGE_ALIGN(args[1]);
-}
 
 void usm_space_move_begin(struct usm_space *space, struct vm_area_struct *vma)
 {
@@ -41,6 +16,7 @@ void usm_space_move_begin(struct usm_space *space, struct vm_area_struct *vma)
 	space->move_start = vma->vm_pgoff;
 	/* At most: a mapping that grows has more pages than come from there. */
 	space->move_end = vma->vm_pgoff + vma_pages(vma);
+	space->move_to = vma->vm_start;
 	space->move_seen = false;
 	WRITE_ONCE(space->move_task, current);
 	vma->vm_pgoff = vma->vm_start >> PAGE_SHIFT;
@@ -126,9 +102,11 @@ int usm_space_move_end(struct usm_space *space, struct vm_area_struct *vma)
 	int err;
 
 	WRITE_ONCE(space->move_task, NULL);
-	if (usm_move_is_duplicate())
-		return -EINVAL;
-	if (WARN_ON_ONCE(!moved || pages > vma_pages(vma)))
+	/*
+	 * Nothing was unmapped: mremap(old_len = 0), which duplicates shared memory.
+	 * Of private memory it fails.
+	 */
+	if (!moved || pages > vma_pages(vma))
 		return -EINVAL;
 	err = usm_move_prepare(space, from, to, pages);
 	if (err)

@@ -26,6 +26,8 @@
 #define USM_REGISTER_TRIES	100
 /* exit_mmap() tells when it begins, not when it is done. */
 #define USM_REAP_DELAY_MAX	(HZ / 50)
+/* Ticks that it may take from there until its last page is free. */
+#define USM_REAP_SETTLE		5
 
 static void usm_space_reap_work(struct work_struct *work);
 
@@ -216,23 +218,79 @@ void usm_space_zap(struct usm_space *space, struct vm_area_struct *vma,
 	spin_unlock(&space->zap_lock);
 }
 
-static void usm_space_on_invalidate_end(struct mmu_notifier *notifier,
-					const struct mmu_notifier_range *range)
+bool usm_space_clearing(struct usm_space *space, unsigned long page)
+{
+	bool clearing;
+
+	spin_lock(&space->zap_lock);
+	clearing = space->clears && page >= space->clear_first && page < space->clear_end;
+	spin_unlock(&space->zap_lock);
+	return clearing;
+}
+
+void usm_space_clearing_wait(struct usm_space *space, unsigned long page)
+{
+	wait_var_event(&space->clears, !usm_space_clearing(space, page));
+}
+
+static bool usm_space_is_clear(struct usm_space *space,
+			       const struct mmu_notifier_range *range)
+{
+	return (range->event == MMU_NOTIFY_UNMAP || range->event == MMU_NOTIFY_CLEAR) &&
+	       !usm_space_zapping(space);
+}
+
+/* From here on a page of the range may be gone without its slot saying so. */
+static int usm_space_on_invalidate_start(struct mmu_notifier *notifier,
+					 const struct mmu_notifier_range *range)
 {
 	struct usm_space *space = container_of(notifier, struct usm_space, notifier);
 	unsigned long first = range->start >> PAGE_SHIFT;
 	unsigned long end = range->end >> PAGE_SHIFT;
 
-	if (range->event != MMU_NOTIFY_UNMAP && range->event != MMU_NOTIFY_CLEAR)
+	if (!usm_space_is_clear(space, range))
+		return 0;
+	spin_lock(&space->zap_lock);
+	space->clear_first = space->clears ? min(space->clear_first, first) : first;
+	space->clear_end = space->clears ? max(space->clear_end, end) : end;
+	space->clears++;
+	spin_unlock(&space->zap_lock);
+	return 0;
+}
+
+static void usm_space_cleared(struct usm_space *space, unsigned long first,
+			      unsigned long end);
+
+static void usm_space_on_invalidate_end(struct mmu_notifier *notifier,
+					const struct mmu_notifier_range *range)
+{
+	struct usm_space *space = container_of(notifier, struct usm_space, notifier);
+
+	if (!usm_space_is_clear(space, range))
 		return;
-	if (usm_space_zapping(space))
-		return;
+	usm_space_cleared(space, range->start >> PAGE_SHIFT, range->end >> PAGE_SHIFT);
+	spin_lock(&space->zap_lock);
+	/* A range that began before we were registered is not counted. */
+	if (space->clears)
+		space->clears--;
+	spin_unlock(&space->zap_lock);
+	/* Pairs with the barrier of prepare_to_wait_event(). */
+	smp_mb();
+	wake_up_var(&space->clears);
+}
+
+static void usm_space_cleared(struct usm_space *space, unsigned long first,
+			      unsigned long end)
+{
+	struct vm_area_struct *to;
+
 	/*
 	 * mremap() moves entries away from move_start and says, once, that it
 	 * unmaps them. The start may have been rounded down to a whole table, where
 	 * nothing is mapped; the end is that of what moved.
 	 */
-	if (space->move_task == current && !space->move_seen &&
+	to = space->move_task == current ? vma_lookup(space->mm, space->move_to) : NULL;
+	if (to && to->vm_private_data == space && !space->move_seen &&
 	    first <= space->move_start && end > space->move_start) {
 		space->move_seen = true;
 		space->move_end = min(space->move_end, end);
@@ -243,6 +301,7 @@ static void usm_space_on_invalidate_end(struct mmu_notifier *notifier,
 
 static const struct mmu_notifier_ops usm_space_notifier_ops = {
 	.release = usm_space_on_release,
+	.invalidate_range_start = usm_space_on_invalidate_start,
 	.invalidate_range_end = usm_space_on_invalidate_end,
 	.free_notifier = usm_space_notifier_free,
 };
@@ -423,15 +482,21 @@ static void usm_space_reap_work(struct work_struct *work)
 					       reap_work);
 	struct usm_domain *domain = space->domain;
 
-	/* exit_mmap() says when it begins; it has ended when the tables are gone. */
-	if (mm_pgtables_bytes(space->mm)) {
+	/* exit_mmap() says when it begins; it has unmapped when the tables are gone. */
+	if (!space->settle && mm_pgtables_bytes(space->mm)) {
 		space->reap_delay = clamp_t(unsigned long, space->reap_delay * 2, 1,
 					    USM_REAP_DELAY_MAX);
 		queue_delayed_work(usm_wq, &space->reap_work, space->reap_delay);
 		return;
 	}
-	usm_space_drop_all(space);
+	if (!space->settle)
+		usm_space_drop_all(space);
 	usm_limbo_flush(domain);
+	/* The last pages leave its TLB gather: who waits for them shall see them. */
+	if (usm_count_sum(domain, USM_N_HELD) > 0 && space->settle++ < USM_REAP_SETTLE) {
+		queue_delayed_work(usm_wq, &space->reap_work, 1);
+		return;
+	}
 	atomic_dec(&domain->nr_exiting);
 	usm_domain_kick(domain);
 	spin_lock(&domain->space_lock);

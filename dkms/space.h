@@ -32,6 +32,8 @@ struct usm_family {
  */
 struct usm_bucket {
 	atomic_t used;			/* slots that are set */
+	/* fork only: was shared once, and is not known to be ours alone again. */
+	DECLARE_BITMAP(clean, USM_WINDOW_PAGES);
 	u32 slot[USM_WINDOW_PAGES];
 };
 
@@ -64,11 +66,17 @@ struct usm_space {
 	struct task_struct *move_task;
 	unsigned long move_start;
 	unsigned long move_end;
+	unsigned long move_to;		/* address of the new VMA */
 	bool move_seen;			/* the notifier said what moved */
 	/* Tasks that unmap and will map again: their notifier calls are ours. */
 	spinlock_t zap_lock;
 	struct list_head zaps;
+	/* Others' unmaps under way, and the pages between which they are. */
+	unsigned int clears;
+	unsigned long clear_first;
+	unsigned long clear_end;
 	unsigned long reap_delay;	/* jiffies */
+	unsigned int settle;		/* ticks since its slots were dropped */
 	struct delayed_work reap_work;
 	struct rcu_head rcu;
 };
@@ -114,6 +122,10 @@ struct usm_zap {
 /* Unmap [addr, addr + size) of the VMA; its slots are busy and stay set. */
 void usm_space_zap(struct usm_space *space, struct vm_area_struct *vma,
 		   unsigned long addr, unsigned long size);
+
+/* Is the page in a range that somebody else is unmapping now? */
+bool usm_space_clearing(struct usm_space *space, unsigned long page);
+void usm_space_clearing_wait(struct usm_space *space, unsigned long page);
 
 /* Fill an empty slot with a frame that it shares or owns alone. */
 void usm_slot_fill(struct usm_space *space, struct usm_bucket *bucket, unsigned long page,
