@@ -71,7 +71,7 @@ managed=$(redis_make managed $MANAGED --annotation usm.policy.required=true \
 	--annotation 'usm.policy={"policy":"firstfit","memory":"128M","fault":{"order":4}}')
 redis_begin "$plain" $PLAIN
 redis_begin "$managed" $MANAGED
-assert_eq 'state' "$(usm_show managed .state)" armed
+wait_for 20 usm_is managed .state armed
 assert_eq 'late' "$(usmctl show --json managed | jq .late)" false
 
 # ------------------------------------------------------------- side by side, alike
@@ -144,7 +144,7 @@ redis_begin "$plain" $PLAIN
 redis_begin "$managed" $MANAGED
 assert_eq 'digest after the restart' "$(digest $MANAGED)" "$before"
 assert_eq 'digest of the dump in the plain one' "$(digest $PLAIN)" "$before"
-assert_eq 'state' "$(usm_show managed .state)" armed
+wait_for 20 usm_is managed .state armed
 assert_ge 'resident, pages' "$(usm_show managed .resident_adopted)" 2048
 
 # And on from there, alike.

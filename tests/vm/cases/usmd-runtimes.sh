@@ -18,7 +18,7 @@ bundle=$(container_make c2 --memory 256M --annotation 'usm.policy=firstfit' \
 jq '.linux.cgroupsPath = "system.slice:usm:c2"' "$bundle/config.json" >config.tmp
 mv config.tmp "$bundle/config.json"
 assert_ok crun --systemd-cgroup run --detach --bundle "$bundle" c2 </dev/null >log 2>&1
-assert_eq 'state' "$(usm_show c2 .state)" armed
+wait_for 20 usm_is c2 .state armed
 assert_match 'cgroup' "$(bound c2)" '^/system.slice/usm-c2.scope(/container)?$'
 # 256M less a sixteenth, whichever of the two cgroups carries the limit.
 assert_eq 'ceiling' "$(usm_show c2 .ceiling)" $((240 * 256))

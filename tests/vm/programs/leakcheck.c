@@ -20,7 +20,7 @@
 #define BLOCK_ORDER	9
 
 struct snapshot {
-	unsigned long long free_kib;	/* MemFree and what caches could give */
+	unsigned long long free_kib;	/* MemFree, the CPUs' own, what caches could give */
 	unsigned long long slab_kib;	/* not reclaimable: page structs in use show here */
 	unsigned long long block_kib;	/* free, in blocks of BLOCK_ORDER and larger */
 };
@@ -59,6 +59,22 @@ static unsigned long long buddy_blocks(void)
 	return kib;
 }
 
+/* Free pages that a CPU keeps for itself, tens of MiB on 6.1: MemFree is without. */
+static unsigned long long percpu_kib(void)
+{
+	FILE *file = fopen("/proc/zoneinfo", "re");
+	unsigned long long pages, sum = 0;
+	char line[256];
+
+	if (!file)
+		err(1, "cannot open /proc/zoneinfo");
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, " count: %llu", &pages) == 1)
+			sum += pages;
+	fclose(file);
+	return sum * (UTIL_PAGE / 1024);
+}
+
 static struct snapshot snapshot_take(void)
 {
 	struct snapshot now = { 0 };
@@ -80,6 +96,7 @@ static struct snapshot snapshot_take(void)
 			now.slab_kib = value;
 	}
 	fclose(file);
+	now.free_kib += percpu_kib();
 	now.block_kib = buddy_blocks();
 	return now;
 }
