@@ -31,9 +31,9 @@
  * An entry (USM_SUPPLY) offers a run of free frames. The module takes those
  * that are free at the time it looks and refuses the rest; a frame may safely
  * be offered twice. An entry that was not consumed yet may be overwritten by one
- * 8 byte store; the module reads each once. A frame that is not zeroed yet is zeroed in the fault; use
- * USM_CMD_ZERO to do it before. A CPU that finds its own ring empty takes from
- * the others' before it waits.
+ * 8 byte store; the module reads each once. A frame that is not zeroed yet is
+ * zeroed in the fault; use USM_CMD_ZERO to do it before. A CPU that finds its own
+ * ring empty takes from the others' before it waits.
  *
  * Storing an entry wakes nobody: after a round of supplying, USM_IOC_KICK lets
  * the faults that wait look again.
@@ -45,11 +45,11 @@
  *
  * GROWTH. An ioctl is known by its type and number alone; the size that _IOWR
  * puts into the request is ignored. Every struct begins with its own size as the
- * caller knows it. The module reads min(size, own size), requires that whatever lies beyond what it
- * knows is zero (-E2BIG otherwise), and treats what the caller does not know
- * as zero. Unknown flags and non-zero padding are refused with -EINVAL. Output
- * fields are written only on success. Entry sizes of mapped arrays are in
- * struct usm_info.
+ * caller knows it. The module reads min(size, own size), requires that whatever
+ * lies beyond what it knows is zero (-E2BIG otherwise), and treats what the caller
+ * does not know as zero. Unknown flags and non-zero padding are refused with
+ * -EINVAL. Output fields are written only on success. Entry sizes of mapped arrays
+ * are in struct usm_info.
  *
  * ERRORS. Every ioctl: -EFAULT bad pointer, -EINVAL bad size, flag, padding or
  * value, -E2BIG see above, -ENOTTY unknown, -ENODEV the domain is gone. What
