@@ -108,16 +108,14 @@ static void usm_cow_replace(struct vm_area_struct *vma, struct usm_space *space,
 }
 
 /*
- * We may not let go of the lock that we are called with. While frames come back at
- * the ceiling, a tick at a time, the access is tried again; an access from outside
- * fails, or it would keep the lock from those whose faults make room.
+ * We may not let go of the lock that we are called with. While memory comes back,
+ * a tick at a time, the access is tried again, as stock memory's would go on in
+ * the page allocator; an access from outside fails, or it would keep the lock from
+ * those whose faults make room.
  */
 static vm_fault_t usm_cow_no_frame(struct usm_space *space)
 {
-	struct usm_domain *domain = space->domain;
-
-	if (fatal_signal_pending(current) || space->mm != current->mm ||
-	    usm_count_sum(domain, USM_N_FRAMES) < READ_ONCE(domain->ceiling))
+	if (fatal_signal_pending(current) || space->mm != current->mm)
 		return VM_FAULT_OOM;
 	schedule_timeout_killable(1);
 	return VM_FAULT_NOPAGE;

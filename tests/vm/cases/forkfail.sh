@@ -1,7 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # timeout: 180
-# kmsg-allow: Huh VM_FAULT_OOM leaked out
 #
 # Memory runs out in the middle of fork and of copy-on-write: a child that lacks a
 # page gets SIGBUS, never a wrong byte, and its parent loses nothing.
@@ -34,8 +33,7 @@ load functions=usm_table_lock_alloc within=usm_fork_vma every=5
 # Not even a space for it.
 load "functions=$(symbol __kmalloc_cache_noprof kmalloc_trace kmem_cache_alloc_trace)" \
 	within=usm_fork_vma every=3
-# A frame to copy into: the fault fails as stock memory's does, which the kernel
-# remarks on ("Huh VM_FAULT_OOM") and tries again.
+# A frame to copy into: the fault goes on trying.
 load functions=usm_frame_get_now every=7
 
 # Nothing is left behind, and the container works.
