@@ -109,18 +109,6 @@ out:
 
 /* ---------------------------------------------------------- arm and fall back */
 
-static void usm_domain_fall(struct usm_domain *domain, enum usm_fallback_why why)
-{
-	lockdep_assert_held(&domain->arm_lock);
-	domain->armed = NULL;
-	WRITE_ONCE(domain->state, why);
-	usm_count_add(domain, USM_N_FALLBACKS, 1);
-	/* Once, however many faults were waiting: it is one that was missed. */
-	if (why == USM_FALLBACK_DEADLINE)
-		usm_count_add(domain, USM_N_DEADLINES, 1);
-	usm_event_post(domain, USM_EV_FALLBACK, 0, 0, 0, 0, why);
-}
-
 int usm_domain_arm(struct usm_domain *domain, struct usm_port *port, u64 *epoch)
 {
 	int err = 0;
@@ -134,7 +122,8 @@ int usm_domain_arm(struct usm_domain *domain, struct usm_port *port, u64 *epoch)
 		usm_events_reset(&domain->events);
 		usm_supply_reset(domain);
 		domain->armed = port;
-		*epoch = ++domain->epoch;
+		*epoch = domain->epoch + 1;
+		WRITE_ONCE(domain->epoch, *epoch);
 		usm_count_add(domain, USM_N_ARMS, 1);
 		WRITE_ONCE(domain->state, USM_FALLBACK_NONE);
 	}
@@ -144,25 +133,43 @@ int usm_domain_arm(struct usm_domain *domain, struct usm_port *port, u64 *epoch)
 	return err;
 }
 
+/* Of `port`, or, where that is NULL, of whoever was armed as `epoch`. */
+static void usm_domain_fall(struct usm_domain *domain, const struct usm_port *port, u64 epoch,
+			    enum usm_fallback_why why)
+{
+	bool fell;
+
+	spin_lock(&domain->arm_lock);
+	fell = domain->armed && (port ? domain->armed == port : domain->epoch == epoch);
+	if (fell) {
+		domain->armed = NULL;
+		WRITE_ONCE(domain->state, why);
+		usm_count_add(domain, USM_N_FALLBACKS, 1);
+		/* Once, however many faults were waiting: it is one that was missed. */
+		if (why == USM_FALLBACK_DEADLINE)
+			usm_count_add(domain, USM_N_DEADLINES, 1);
+		usm_event_post(domain, USM_EV_FALLBACK, 0, 0, 0, 0, why);
+	}
+	spin_unlock(&domain->arm_lock);
+	if (!fell)
+		return;
+	pr_info("domain %llu (%s): fallback: %s\n", domain->id, domain->label,
+		why == USM_FALLBACK_DEADLINE ? "the instance missed a deadline" :
+		why == USM_FALLBACK_DISARMED ? "the instance disarmed" :
+		"the instance is gone");
+	usm_domain_kick(domain);
+	wake_up_all(&domain->events.poll);
+}
+
 void usm_domain_disarm(struct usm_domain *domain, struct usm_port *port,
 		       enum usm_fallback_why why)
 {
-	bool fell = false;
+	usm_domain_fall(domain, port, 0, why);
+}
 
-	spin_lock(&domain->arm_lock);
-	if (domain->armed && (!port || domain->armed == port)) {
-		usm_domain_fall(domain, why);
-		fell = true;
-	}
-	spin_unlock(&domain->arm_lock);
-	if (fell) {
-		pr_info("domain %llu (%s): fallback: %s\n", domain->id, domain->label,
-			why == USM_FALLBACK_DEADLINE ? "the instance missed a deadline" :
-			why == USM_FALLBACK_DISARMED ? "the instance disarmed" :
-			"the instance is gone");
-		usm_domain_kick(domain);
-		wake_up_all(&domain->events.poll);
-	}
+void usm_domain_miss(struct usm_domain *domain, u64 epoch)
+{
+	usm_domain_fall(domain, NULL, epoch, USM_FALLBACK_DEADLINE);
 }
 
 /* After something changed that a fault may be waiting for. */

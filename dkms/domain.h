@@ -125,9 +125,11 @@ static inline bool usm_domain_use(struct usm_domain *domain)
 void usm_domain_unuse(struct usm_domain *domain);
 
 int usm_domain_arm(struct usm_domain *domain, struct usm_port *port, u64 *epoch);
-/* No-op where port is not the armed one; NULL: whichever is. */
+/* No-op where port is not the armed one. */
 void usm_domain_disarm(struct usm_domain *domain, struct usm_port *port,
 		       enum usm_fallback_why why);
+/* The instance armed as `epoch` missed a deadline; no-op where a later one is. */
+void usm_domain_miss(struct usm_domain *domain, u64 epoch);
 void usm_domain_kick(struct usm_domain *domain);
 
 static inline bool usm_domain_armed(struct usm_domain *domain)

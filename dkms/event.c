@@ -80,6 +80,6 @@ void usm_event_post(struct usm_domain *domain, enum usm_event_type type, u32 spa
 	}
 	spin_unlock(&events->lock);
 	usm_count_add(domain, lost ? USM_N_EVENTS_LOST : USM_N_EVENTS, 1);
-	if (waitqueue_active(&events->poll))
+	if (wq_has_sleeper(&events->poll))
 		wake_up_poll(&events->poll, EPOLLIN);
 }

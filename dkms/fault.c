@@ -92,6 +92,7 @@ static vm_fault_t usm_fault_wait(struct vm_fault *vmf, struct usm_domain *domain
 {
 	long all = msecs_to_jiffies(READ_ONCE(domain->deadline_ms)), spent, left;
 	bool blame = usm_count_sum(domain, USM_N_FREE) > 0;
+	u64 epoch = READ_ONCE(domain->epoch);
 
 	usm_count_add(domain, USM_N_WAITS, 1);
 	/*
@@ -110,7 +111,7 @@ static vm_fault_t usm_fault_wait(struct vm_fault *vmf, struct usm_domain *domain
 	WRITE_ONCE(domain->unfed_seen, jiffies);
 	/* Growth takes as long as it takes, but excuses only who has nothing. */
 	if (!left && (blame || atomic64_read(&domain->grow_wanted) <= 0))
-		usm_domain_disarm(domain, NULL, USM_FALLBACK_DEADLINE);
+		usm_domain_miss(domain, epoch);
 	usm_domain_put(domain);
 	return VM_FAULT_RETRY;
 }

@@ -32,7 +32,7 @@ static void usm_supply_reset_one(struct usm_supply *supply)
 	spin_lock(&supply->lock);
 	supply->tail = 0;
 	supply->run_count = 0;
-	supply->low = false;
+	supply->told = USM_SUPPLY_IS_FILLED;
 	WRITE_ONCE(supply->ring->entries, USM_SUPPLY_ENTRIES);
 	WRITE_ONCE(supply->ring->entry_size, sizeof(u64));
 	WRITE_ONCE(supply->ring->offset, sizeof(struct usm_ring));
@@ -81,23 +81,29 @@ void usm_supply_uninit(struct usm_domain *domain)
 	domain->supply = NULL;
 }
 
-/* Say once that the ring runs dry, and again only after it was filled since. */
+/*
+ * Say once that the ring runs low, once more when it is empty, and again only after
+ * it was filled since: who could add nothing at the first call may at the second.
+ */
 static void usm_supply_check_low(struct usm_domain *domain, struct usm_supply *supply,
 				 int cpu, u32 head, bool nothing)
 {
 	u32 used = usm_ring_used(head, supply->tail, USM_SUPPLY_ENTRIES, 0);
+	enum usm_supply_level level = nothing ? USM_SUPPLY_IS_EMPTY :
+				      used < USM_SUPPLY_LOW ? USM_SUPPLY_IS_LOW :
+				      USM_SUPPLY_IS_FILLED;
 
-	if (!nothing && used >= USM_SUPPLY_LOW) {
-		if (supply->low) {
-			supply->low = false;
+	if (level == USM_SUPPLY_IS_FILLED) {
+		if (supply->told != USM_SUPPLY_IS_FILLED) {
+			supply->told = USM_SUPPLY_IS_FILLED;
 			WRITE_ONCE(supply->ring->want, 0);
 		}
 		return;
 	}
-	if (supply->low && supply->low_head == head)
+	if (supply->told >= level && supply->told_head == head)
 		return;
-	supply->low = true;
-	supply->low_head = head;
+	supply->told = level;
+	supply->told_head = head;
 	WRITE_ONCE(supply->ring->want, 1);
 	usm_event_post(domain, USM_EV_SUPPLY_LOW, 0, 0, 0, 0, cpu);
 }

@@ -8,6 +8,8 @@
 
 struct usm_domain;
 
+enum usm_supply_level { USM_SUPPLY_IS_FILLED, USM_SUPPLY_IS_LOW, USM_SUPPLY_IS_EMPTY };
+
 /* One CPU's supply. A fault takes from its own and, if that is empty, others'. */
 struct usm_supply {
 	spinlock_t lock;		/* all below, and the consumer side of ring */
@@ -15,8 +17,8 @@ struct usm_supply {
 	u32 tail;			/* ours; ring->tail is a copy */
 	u32 run_frame;			/* what is left of the entry taken last, */
 	u32 run_count;			/* not claimed yet */
-	u32 low_head;			/* head when SUPPLY_LOW was posted last */
-	bool low;			/* ... and it was not more since */
+	u32 told_head;			/* head when SUPPLY_LOW was posted last, */
+	enum usm_supply_level told;	/* and why; FILLED: it was since */
 };
 
 /* A run of frames that the caller has claimed. */

@@ -140,8 +140,7 @@ struct usm_ring {
 
 enum usm_event_type {
 	/* arg: CPU whose ring has fewer than a quarter of its entries left, or
-	 * where a fault found nothing; not repeated before something new is
-	 * in that ring. */
+	 * is empty; either is not repeated before something new is in it. */
 	USM_EV_SUPPLY_LOW = 1,
 	USM_EV_FREED = 2,	/* frame, count: are FREE again */
 	USM_EV_GROWN = 3,	/* frame, count: new and FREE; arg: frames still to come */
