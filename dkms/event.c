@@ -48,6 +48,11 @@ void usm_events_uninit(struct usm_events *events)
 	events->ring = NULL;
 }
 
+void usm_events_top(struct usm_events *events, u32 frames)
+{
+	smp_store_release(&events->ring->top, frames);
+}
+
 bool usm_events_pending(struct usm_events *events)
 {
 	return READ_ONCE(events->ring->tail) != READ_ONCE(events->head);

@@ -18,6 +18,8 @@ struct usm_events {
 int usm_events_init(struct usm_events *events);
 void usm_events_uninit(struct usm_events *events);
 void usm_events_reset(struct usm_events *events);
+/* The table is worth reading up to here; never less than before. */
+void usm_events_top(struct usm_events *events, u32 frames);
 bool usm_events_pending(struct usm_events *events);
 size_t usm_events_size(void);
 

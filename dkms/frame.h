@@ -83,8 +83,7 @@ void usm_frames_return_all(struct usm_domain *domain);
 
 /*
  * Block of an index below capacity, made if need be; NULL: no memory. Sleeps.
- * Charged to the container where it is for frames; not where the instance only
- * reads what the table says of frames that never were.
+ * Charged to the container where `charge` says so.
  */
 struct usm_block *usm_block_make(struct usm_domain *domain, u32 index, bool charge);
 

@@ -147,9 +147,13 @@ static int usm_grow_place(struct usm_domain *domain, struct page *page, unsigned
 	}
 	block->node = page_to_nid(page);
 	split_page(page, order);
-	usm_block_fill(domain, block, index, at, page, count);
-	if (index >= domain->top)
+	if (index >= domain->top) {
 		WRITE_ONCE(domain->top, index + 1);
+		/* Before anything says that there are frames. */
+		usm_events_top(&domain->events, min_t(u32, domain->capacity,
+						      (index + 1) * USM_BLOCK_FRAMES));
+	}
+	usm_block_fill(domain, block, index, at, page, count);
 	*frame = index * USM_BLOCK_FRAMES + at;
 	return 0;
 }

@@ -264,7 +264,10 @@ static long usm_port_ioctl(struct file *file, unsigned int cmd, unsigned long va
 
 /* ----------------------------------------------------------------------- mmap */
 
-/* Table pages are made when looked at, so that a large ceiling costs nothing. */
+/*
+ * What grew has its page of the table. One of frames that never were is made, at
+ * the container's cost, for who reads beyond what the ring of events says.
+ */
 static vm_fault_t usm_table_fault(struct vm_fault *vmf)
 {
 	struct usm_port *port = vmf->vma->vm_file->private_data;
@@ -276,9 +279,9 @@ static vm_fault_t usm_table_fault(struct vm_fault *vmf)
 	if (offset >= usm_table_size(domain))
 		return VM_FAULT_SIGBUS;
 	frame = offset / sizeof(struct usm_frame);
-	block = usm_block_make(domain, frame >> USM_BLOCK_SHIFT, false);
+	block = usm_block_make(domain, frame >> USM_BLOCK_SHIFT, true);
 	if (!block)
-		return VM_FAULT_OOM;
+		return VM_FAULT_SIGBUS;
 	return vmf_insert_pfn(vmf->vma, vmf->address,
 			      PHYS_PFN(__pa(block->table + (frame & (USM_BLOCK_FRAMES - 1)))));
 }

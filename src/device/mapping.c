@@ -100,12 +100,21 @@ void usm_mapping_close(struct usm_mapping *m)
 	free(m);
 }
 
+uint32_t usm_mapping_top(const struct usm_mapping *m)
+{
+	uint32_t top = __atomic_load_n(&m->events.ring->top, __ATOMIC_ACQUIRE);
+
+	return top < m->frames ? top : m->frames;
+}
+
 struct usm_frame usm_mapping_frame(const struct usm_mapping *m, uint32_t index)
 {
 	const uint64_t *at = (const uint64_t *)(m->table + (size_t)index * m->info.frame_size);
-	struct usm_frame frame;
+	struct usm_frame frame = {};
 	uint64_t again;
 
+	if (index >= usm_mapping_top(m))
+		return frame;
 	/*
 	 * The first half can change and change back between the two reads of
 	 * `page` only with a new generation, which is part of `page`.

@@ -42,6 +42,12 @@ void usm_mapping_close(struct usm_mapping *mapping);
  * Frame `index` < frames. The two halves are each read as one; `page` is read
  * again until both belong together, as the uapi asks.
  */
+/*
+ * All frames from this index on were never there: their table entries are not
+ * worth the memory that the module would need to show them.
+ */
+uint32_t usm_mapping_top(const struct usm_mapping *mapping);
+
 struct usm_frame usm_mapping_frame(const struct usm_mapping *mapping, uint32_t index);
 
 /* Supply ring of CPU `cpu` < rings: entries that fit now, entries that wait. */

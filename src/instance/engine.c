@@ -229,12 +229,11 @@ static int engine_shrink(struct usm_engine *engine)
 int usm_engine_tick(struct usm_engine *engine, uint64_t now)
 {
 	const struct usm_policy *policy = engine->setup.policy;
-	uint32_t frames = engine->setup.mapping->frames;
 
 	engine->runtime.now = now;
 	usm_index_refresh(&engine->index, engine->setup.mapping, engine->scrub, USM_ENGINE_SCRUB);
 	engine->scrub += USM_ENGINE_SCRUB;
-	if (engine->scrub >= frames)
+	if (engine->scrub >= usm_mapping_top(engine->setup.mapping))
 		engine->scrub = 0;
 	engine->stale = true;
 

@@ -57,10 +57,12 @@ static void frame_read(struct usm_index *index, const struct usm_mapping *mappin
 void usm_index_refresh(struct usm_index *index, const struct usm_mapping *mapping,
 		       uint32_t frame, uint32_t count)
 {
-	if (frame >= mapping->frames)
+	uint32_t top = usm_mapping_top(mapping);
+
+	if (frame >= top)
 		return;
-	if (count > mapping->frames - frame)
-		count = mapping->frames - frame;
+	if (count > top - frame)
+		count = top - frame;
 	while (count--)
 		frame_read(index, mapping, frame++);
 }

@@ -53,6 +53,8 @@ static int stage_build(struct stage *stage, const struct usm_mapping *real)
 	if (!stage->mapping.supply)
 		return -ENOMEM;
 	r = ring_build(&stage->mapping.events, &real->events, sizeof(struct usm_event));
+	if (!r)
+		stage->mapping.events.ring->top = usm_mapping_top(real);
 	for (uint32_t cpu = 0; !r && cpu < real->rings; cpu++)
 		r = ring_build(&stage->mapping.supply[cpu], &real->supply[cpu], sizeof(uint64_t));
 	return r;

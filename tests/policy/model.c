@@ -36,6 +36,7 @@ void model_init(struct model *model, uint32_t frames, uint32_t cpus)
 	model->mapping.rings = cpus;
 	model->mapping.info.frame_size = sizeof(struct usm_frame);
 	ring_make(&model->mapping.events, MODEL_EVENTS, sizeof(struct usm_event));
+	model->mapping.events.ring->top = frames;
 	for (uint32_t cpu = 0; cpu < cpus; cpu++)
 		ring_make(&model->mapping.supply[cpu], MODEL_ENTRIES, sizeof(uint64_t));
 }
@@ -142,16 +143,17 @@ static void low_check(struct model *model, uint32_t cpu, bool empty)
 {
 	struct usm_ring *ring = model->mapping.supply[cpu].ring;
 	struct model_hand *hand = &model->hand[cpu];
+	uint32_t level = empty ? 2 : 1;
 
 	if (!empty && ring->head - ring->tail >= ring->entries / 4) {
-		hand->low = false;
+		hand->told = 0;
 		ring->want = 0;
 		return;
 	}
-	if (hand->low && hand->low_head == ring->head)
+	if (hand->told >= level && hand->told_head == ring->head)
 		return;
-	hand->low = true;
-	hand->low_head = ring->head;
+	hand->told = level;
+	hand->told_head = ring->head;
 	ring->want = 1;
 	model_post(model, &(struct usm_event){ .type = USM_EV_SUPPLY_LOW, .arg = cpu });
 }

@@ -21,8 +21,8 @@
 /* What the module keeps of a ring to itself. */
 struct model_hand {
 	struct usm_run run;	/* the rest of the entry taken last */
-	bool low;		/* has called for more, when the head was: */
-	uint32_t low_head;
+	uint32_t told;		/* has called for more: 1 low, 2 empty, ... */
+	uint32_t told_head;	/* ... when the head was this */
 };
 
 struct model {

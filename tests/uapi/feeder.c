@@ -156,7 +156,7 @@ static bool offerable(const struct feeder *feeder, uint32_t frame)
 /* The next run of offerable frames; 0 after a round that met none. */
 static uint32_t next_run(struct feeder *feeder, uint32_t *ret_first)
 {
-	uint32_t frames = feeder->domain->frames;
+	uint32_t frames = __atomic_load_n(&feeder->domain->events->top, __ATOMIC_ACQUIRE);
 	uint32_t count = 0;
 
 	for (uint32_t looked = 0; looked < frames; looked++) {

@@ -26,6 +26,7 @@ AT(usm_ring, entry_size, 4);
 AT(usm_ring, offset, 8);
 /* What the two sides write lies in cache lines of their own. */
 AT(usm_ring, head, 64);
+AT(usm_ring, top, 68);
 AT(usm_ring, tail, 128);
 AT(usm_ring, want, 132);
 AT(usm_ring, lost, 192);

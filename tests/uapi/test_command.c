@@ -3,6 +3,7 @@
 #include "uapitest.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -84,6 +85,7 @@ static void grow_tests(struct bound *bound)
 	struct usm_command command, full = { .op = USM_CMD_GROW, .count = 1, .node = -1 };
 	struct usm_event event;
 	struct usm_stat stat;
+	uint32_t top;
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		command = cases[i].command;
@@ -94,6 +96,11 @@ static void grow_tests(struct bound *bound)
 	bound_grow(bound, 100);
 	expect_ok(domain_arm(&bound->domain, NULL));
 	stat = bound_stat(bound);
+	top = bound->domain.events->top;
+	expect(top >= stat.frames && top < CEILING, "the table ends at %u of %" PRIu64,
+	       top, (uint64_t)stat.frames);
+	for (uint32_t i = top; i < CEILING; i++)
+		expect_number(bound->domain.table[i].state, USM_FRAME_NONE);
 	command = (struct usm_command){
 		.op = USM_CMD_GROW, .count = CEILING - stat.frames, .node = 0,
 	};
@@ -105,6 +112,7 @@ static void grow_tests(struct bound *bound)
 	stat = bound_stat(bound);
 	expect_number(stat.frames, CEILING);
 	expect_number(stat.grown, CEILING);
+	expect_number(bound->domain.events->top, CEILING);
 	expect_error(domain_command(&bound->domain, &full), -ENOSPC);
 }
 

@@ -68,7 +68,7 @@ benchmark() { redis-benchmark -p "$1" -t set,get,lpush,hset -n 2000 -r 2000 -d 8
 
 plain=$(redis_make plain $PLAIN)
 managed=$(redis_make managed $MANAGED --annotation usm.policy.required=true \
-	--annotation 'usm.policy={"policy":"firstfit","memory":"128M","fault":{"order":4}}')
+	--annotation 'usm.policy={"policy":"firstfit","memory":"256M","fault":{"order":4}}')
 redis_begin "$plain" $PLAIN
 redis_begin "$managed" $MANAGED
 wait_for 20 usm_is managed .state armed

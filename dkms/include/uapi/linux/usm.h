@@ -122,7 +122,8 @@ struct usm_ring {
 	__u32 offset;		/* constant, bytes from the header to entry 0 */
 	__u32 pad0[13];
 	__u32 head;		/* written by the producer */
-	__u32 pad1[15];
+	__u32 top;		/* events: the table says nothing from this frame on yet */
+	__u32 pad1[14];
 	__u32 tail;		/* written by the consumer */
 	__u32 want;		/* supply: 1 from SUPPLY_LOW until more was seen */
 	__u32 pad2[14];
