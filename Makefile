@@ -198,7 +198,7 @@ $(O)/man/%: src/man/%.scd
 module:				## build usm.ko for KVER (default: the running kernel)
 	$(Q)mkdir -p $(O)/dkms/$(KVER)
 	$(Q)cp -aT dkms $(O)/dkms/$(KVER)
-	$(Q)$(MAKE) -C $(O)/dkms/$(KVER) KVER=$(KVER)
+	$(Q)$(MAKE) -C $(O)/dkms/$(KVER) MAKEOVERRIDES= KVER=$(KVER) V=$(V)
 
 # $(call install_entries,FILE:TARGET:MODE...)
 define install_entries
@@ -216,7 +216,8 @@ install: all			## install below DESTDIR; touches nothing of the running system
 install-sdk:
 	$(call install_entries,$(foreach e,$(INSTALL_FILES),$(if $(findstring :$(includedir)/,$(e)),$(e))))
 
-# Packages are built from a copy, below $(O) and so out of the tree.
+# Packages are built from a copy, below $(O) and so out of the tree; an O= of ours
+# is not for the make in there, which would clean that very directory.
 .PHONY: deb rpm
 deb: $(DEB_DIR)/.built		## build the Debian packages in build/deb/
 
@@ -225,14 +226,14 @@ $(DEB_DIR)/.built: $(SOURCES)
 	$(Q)packaging/bootstrap/bootstrap build
 	$(Q)rm -rf $(DEB_DIR) && mkdir -p $(DEB_TREE)
 	$(Q)cp --parents -p -t $(DEB_TREE) $(filter-out .ci/% .gitignore,$(SOURCES))
-	$(Q)cd $(DEB_TREE) && if ! dpkg-buildpackage -us -uc -F >../log 2>&1; then \
+	$(Q)cd $(DEB_TREE) && if ! env -u MAKEFLAGS -u MFLAGS -u O dpkg-buildpackage -us -uc -F >../log 2>&1; then \
 		cat ../log; exit 1; fi
 	$(Q)touch $@
 
 rpm:				## build the RPM packages in build/rpm/
 	@$(say) RPM "usm $(VERSION)"
 	$(Q)packaging/bootstrap/bootstrap build rpm
-	$(Q)rpm/build $(RPM_DIR) $(VERSION) $(SOURCES)
+	$(Q)env -u MAKEFLAGS -u MFLAGS -u O rpm/build $(RPM_DIR) $(VERSION) $(SOURCES)
 
 .PHONY: check check-unit check-run lint
 check:				## run every test; installs what it needs (as root)
