@@ -9,11 +9,15 @@ static int wrong_type(struct usm_error *err, const char *key, const char *expect
 	return usm_error_set(err, EBADMSG, "\"%s\" must be %s", key, expected);
 }
 
-static int find(const cJSON *object, const char *key, const cJSON **item, struct usm_error *err)
+/* A member that is there and, where a type is asked for, of that type. */
+static int find(const cJSON *object, const char *key, cJSON_bool (*is)(const cJSON *const item),
+		const char *expected, const cJSON **item, struct usm_error *err)
 {
 	*item = cJSON_GetObjectItemCaseSensitive(object, key);
 	if (!*item)
 		return usm_error_set(err, ENOENT, "\"%s\" is missing", key);
+	if (is && !is(*item))
+		return wrong_type(err, key, expected);
 	return 0;
 }
 
@@ -21,29 +25,21 @@ int usm_json_get_string(const cJSON *object, const char *key, const char **value
 			struct usm_error *err)
 {
 	const cJSON *item;
-	int r;
+	int r = find(object, key, cJSON_IsString, "a string", &item, err);
 
-	r = find(object, key, &item, err);
-	if (r < 0)
-		return r;
-	if (!cJSON_IsString(item))
-		return wrong_type(err, key, "a string");
-	*value = item->valuestring;
-	return 0;
+	if (!r)
+		*value = item->valuestring;
+	return r;
 }
 
 int usm_json_get_bool(const cJSON *object, const char *key, bool *value, struct usm_error *err)
 {
 	const cJSON *item;
-	int r;
+	int r = find(object, key, cJSON_IsBool, "true or false", &item, err);
 
-	r = find(object, key, &item, err);
-	if (r < 0)
-		return r;
-	if (!cJSON_IsBool(item))
-		return wrong_type(err, key, "true or false");
-	*value = cJSON_IsTrue(item);
-	return 0;
+	if (!r)
+		*value = cJSON_IsTrue(item);
+	return r;
 }
 
 int usm_json_get_u64(const cJSON *object, const char *key, uint64_t *value, struct usm_error *err)
@@ -52,7 +48,7 @@ int usm_json_get_u64(const cJSON *object, const char *key, uint64_t *value, stru
 	double number;
 	int r;
 
-	r = find(object, key, &item, err);
+	r = find(object, key, NULL, NULL, &item, err);
 	if (r < 0)
 		return r;
 	number = cJSON_IsNumber(item) ? item->valuedouble : -1;
@@ -67,15 +63,11 @@ int usm_json_get_object(const cJSON *object, const char *key, const cJSON **valu
 			struct usm_error *err)
 {
 	const cJSON *item;
-	int r;
+	int r = find(object, key, cJSON_IsObject, "an object", &item, err);
 
-	r = find(object, key, &item, err);
-	if (r < 0)
-		return r;
-	if (!cJSON_IsObject(item))
-		return wrong_type(err, key, "an object");
-	*value = item;
-	return 0;
+	if (!r)
+		*value = item;
+	return r;
 }
 
 int usm_json_add_item(cJSON *object, const char *key, cJSON *value)

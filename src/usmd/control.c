@@ -238,12 +238,7 @@ int usm_control_new(struct usm_control **control, sd_event *event, const char *p
 	s->event = sd_event_ref(event);
 	s->handler = handler;
 	s->userdata = userdata;
-	s->fd = r = usm_listen(path, SOCK_STREAM, 0660, err);
-	if (r >= 0) {
-		r = sd_event_add_io(event, &s->io, s->fd, EPOLLIN, on_listen, s);
-		if (r < 0)
-			r = usm_error_errno(err, -r, "%s cannot be listened at", path);
-	}
+	r = usm_listen_at(event, path, SOCK_STREAM, 0660, on_listen, s, &s->fd, &s->io, err);
 	if (r < 0) {
 		usm_control_free(s);
 		return r;

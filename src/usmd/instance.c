@@ -10,6 +10,7 @@
 #include <systemd/sd-login.h>
 
 #include "cleanup.h"
+#include "fdpass.h"
 #include "json.h"
 #include "listen.h"
 #include "log.h"
@@ -64,29 +65,6 @@ static void peer_free(struct peer *p)
 	free(p);
 }
 
-/* One packet with the descriptor beside it. The socket is fresh: it takes it. */
-static int setup_send(int fd, const char *text, int domain_fd)
-{
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = {};
-	struct iovec data = { (void *)text, strlen(text) };
-	struct msghdr message = {
-		.msg_iov = &data,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control.space),
-	};
-	struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
-
-	rights->cmsg_level = SOL_SOCKET;
-	rights->cmsg_type = SCM_RIGHTS;
-	rights->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(rights), &domain_fd, sizeof(domain_fd));
-	return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
-}
-
 static int greet(struct peer *p, const cJSON *root, struct usm_error *err)
 {
 	struct usm_instances *s = p->instances;
@@ -122,7 +100,7 @@ static int greet(struct peer *p, const cJSON *root, struct usm_error *err)
 		text = usm_json_print(setup);
 		if (!text)
 			return usm_error_oom(err);
-		r = setup_send(p->fd, text, domain_fd);
+		r = usm_fd_send(p->fd, text, domain_fd);
 		if (r < 0)
 			return usm_error_errno(err, -r, "its domain cannot be sent to it");
 	}
@@ -271,12 +249,7 @@ int usm_instances_new(struct usm_instances **instances, sd_event *event, const c
 	s->callbacks = callbacks;
 	s->userdata = userdata;
 	/* Each instance has a user of its own (DynamicUser=), so anybody may try. */
-	s->fd = r = usm_listen(path, SOCK_SEQPACKET, 0666, err);
-	if (r >= 0) {
-		r = sd_event_add_io(event, &s->io, s->fd, EPOLLIN, on_listen, s);
-		if (r < 0)
-			r = usm_error_errno(err, -r, "%s cannot be listened at", path);
-	}
+	r = usm_listen_at(event, path, SOCK_SEQPACKET, 0666, on_listen, s, &s->fd, &s->io, err);
 	if (r < 0) {
 		usm_instances_free(s);
 		return r;

@@ -3,13 +3,14 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
 #include "cleanup.h"
 
-int usm_listen(const char *path, int type, mode_t mode, struct usm_error *err)
+static int usm_listen(const char *path, int type, mode_t mode, struct usm_error *err)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	cleanup_close int fd = -1;
@@ -35,6 +36,21 @@ int usm_listen(const char *path, int type, mode_t mode, struct usm_error *err)
 	if (r < 0)
 		return usm_error_errno(err, -r, "%s cannot be listened at", path);
 	return usm_steal_fd(&fd);
+}
+
+int usm_listen_at(sd_event *event, const char *path, int type, mode_t mode,
+		  sd_event_io_handler_t handler, void *userdata, int *fd,
+		  sd_event_source **source, struct usm_error *err)
+{
+	int r;
+
+	*fd = usm_listen(path, type, mode, err);
+	if (*fd < 0)
+		return *fd;
+	r = sd_event_add_io(event, source, *fd, EPOLLIN, handler, userdata);
+	if (r < 0)
+		return usm_error_errno(err, -r, "%s cannot be listened at", path);
+	return 0;
 }
 
 int usm_accept(int fd, pid_t *pid, uid_t *uid)

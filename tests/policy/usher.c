@@ -25,6 +25,7 @@
 
 #include "cleanup.h"
 #include "device.h"
+#include "fdpass.h"
 #include "json.h"
 
 #define MESSAGE_MAX	4096
@@ -93,29 +94,6 @@ static pid_t instance_start(char **command, int count, uint64_t domain)
 	return pid;
 }
 
-static void setup_send(int peer, const char *text, int domain_fd)
-{
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = {};
-	struct iovec iov = { (void *)text, strlen(text) };
-	struct msghdr message = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control.space),
-	};
-	struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
-
-	rights->cmsg_level = SOL_SOCKET;
-	rights->cmsg_type = SCM_RIGHTS;
-	rights->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(rights), &domain_fd, sizeof(domain_fd));
-	if (sendmsg(peer, &message, MSG_NOSIGNAL) < 0)
-		warn("sendmsg");
-}
-
 /* One message of the instance; false: it has closed the connection. */
 static bool peer_hear(int peer, int device, uint64_t domain, const char *setup)
 {
@@ -129,10 +107,13 @@ static bool peer_hear(int peer, int device, uint64_t domain, const char *setup)
 	fflush(stdout);
 	if (strstr(text, "\"hello\"") && strstr(text, "\"armed\":false")) {
 		cleanup_close int fd = usm_device_attach(device, domain);
+		int r;
 
 		if (fd < 0)
 			errx(EXIT_FAILURE, "attach: %s", usm_device_reason(fd));
-		setup_send(peer, setup, fd);
+		r = usm_fd_send(peer, setup, fd);
+		if (r < 0)
+			warnx("cannot send the domain: %s", strerror(-r));
 	}
 	return true;
 }
