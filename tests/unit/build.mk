@@ -48,7 +48,8 @@ $(O)/fuzz/$(1): tests/unit/fuzz_$(1).c $(FUZZ_SOURCES_$(1)) \
 endef
 $(foreach name,annotation control state,$(eval $(call usm_fuzzer,$(name))))
 
-UNIT_TESTS	+= tests/unit/man-examples tests/unit/samples tests/unit/fuzz
+# The longest first: the others run beside it.
+UNIT_TESTS	:= tests/unit/fuzz $(UNIT_TESTS) tests/unit/man-examples tests/unit/samples
 check-unit: $(FUZZERS) $(O)/san/usmctl
 check-unit: export USM_BUILD := $(O)
 check-unit: export FUZZ_SECONDS := $(FUZZ_SECONDS)

@@ -52,7 +52,7 @@ wait_for() {
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ "$(date +%s%N)" -lt "$_end" ] || fail "not within $_seconds s: $*"
-		sleep 0.1
+		sleep 0.2
 	done
 }
 

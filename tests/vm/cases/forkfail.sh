@@ -15,7 +15,7 @@ container_start "$(container_make fork --memory 512M --annotation usm.policy.req
 # load WORD... - forks with the failures that the arguments of inject say
 load() {
 	assert_ok insmod "$inject" "$@"
-	crun exec fork /programs/forkload --mib 8 --write-mib 4 --forks 40 --at-once 4 \
+	crun exec fork /programs/forkload --mib 4 --write-mib 2 --forks 24 --at-once 4 \
 		--allow-kills --allow-sigbus </dev/null >load.out 2>&1 || fail "forkload under $*: $(cat load.out)"
 	assert_match "forks under $*" "$(tail -n 1 load.out)" ', 0 wrong$'
 	injected=$(cat /sys/module/inject/parameters/injected)

@@ -40,9 +40,9 @@ instance=$(said pid)
 
 # -------------------------------------------------------------------- it keeps ahead
 # From nothing: growth is what it takes. Every page comes from the supply.
-fill 128
+fill 64
 filled
-assert_ge 'pages by faults' "$(number fault_pages)" 32768
+assert_ge 'pages by faults' "$(number fault_pages)" 16384
 assert_eq 'supplied' "$(number supplied)" "$(number fault_pages)"
 assert_eq 'zeroed in faults' "$(number zeroed_in_fault)" 0
 assert_eq 'frames mapped after the end' "$(number frames_mapped)" 0
@@ -51,11 +51,11 @@ assert_eq deadlines "$(number deadlines)" 0
 
 # The same again comes from frames that were used before and zeroed since.
 faults=$(number faults) pages=$(number fault_pages)
-fill 128
+fill 64
 filled
 assert_ge 'pages of ten faults' \
 	$((($(number fault_pages) - pages) * 10 / ($(number faults) - faults))) 120
-assert_ge 'zeroed ahead' "$(number zeroed_ahead)" 10000
+assert_ge 'zeroed ahead' "$(number zeroed_ahead)" 5000
 # A frame that came back from a fault may be offered twice, and is refused then.
 assert_le refused "$(number refused)" $(($(number supplied) / 100))
 assert_eq fallbacks "$(number fallbacks)" 0

@@ -74,6 +74,7 @@ container_start "$(stress_make load dynamic 4 "deadline=$DEADLINE" --only "$SCEN
 loader=$(container_pid load)
 # It would take all CPUs from what asks and answers here.
 echo 10 >"$(container_cgroup load)/cpu.weight"
+echo 50000 100000 >"$(container_cgroup load)/cpu.max"
 wait_for 20 is_armed
 wait_for 20 count_above faults 100
 assert_eq 'fallbacks at first' "$(count fallbacks)" 0

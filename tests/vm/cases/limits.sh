@@ -1,7 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # timeout: 300
-# memory: 1536
 # kmsg-allow: oom-kill|Memory cgroup out of memory|invoked oom-killer|Call Trace|Out of memory
 #
 # Limits reached by frames, page cache and forks, and a host that runs short: no

@@ -8,7 +8,7 @@
 . "${VMTEST:?}/lib.sh"
 
 PLAIN=7001 MANAGED=7002
-COMMANDS=12000
+COMMANDS=6000
 
 wait_for 30 usm_ready
 
@@ -64,7 +64,7 @@ feed() {
 	assert_match "replies on port $1" "$(cat "fed.$1")" "errors: 0, replies: $COMMANDS\$"
 }
 
-benchmark() { redis-benchmark -p "$1" -t set,get,lpush,hset -n 2000 -r 2000 -d 800 -c 8 --csv >benchmark.csv; }
+benchmark() { redis-benchmark -p "$1" -t set,get,lpush,hset -n 1000 -r 1000 -d 800 -c 8 --csv >benchmark.csv; }
 
 plain=$(redis_make plain $PLAIN)
 managed=$(redis_make managed $MANAGED --annotation usm.policy.required=true \
