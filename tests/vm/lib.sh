@@ -8,6 +8,7 @@
 #
 #   $VMTEST      the harness in the guest    $PROGRAMS    the test programs
 #   $VMTEST_FULL not empty: take all the time that is asked for
+#   $VMTEST_SLOWER how many times longer all takes with this kernel
 set -eu
 
 CGROUPS=/sys/fs/cgroup/vmtest
@@ -46,9 +47,11 @@ assert_close() {
 assert_ok() { "$@" || fail "exit $? of: $*"; }
 assert_fails() { ! "$@" || fail "succeeded, but must not: $*"; }
 
-# wait_for SECONDS COMMAND... - until it succeeds; its output is not shown
+# wait_for SECONDS COMMAND... - until it succeeds; its output is not shown. The seconds
+# are those of a plain kernel.
 wait_for() {
-	_seconds=$1 _end=$(($(date +%s%N) + $1 * 1000000000))
+	_seconds=$(($1 * ${VMTEST_SLOWER:-1}))
+	_end=$(($(date +%s%N) + _seconds * 1000000000))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ "$(date +%s%N)" -lt "$_end" ] || fail "not within $_seconds s: $*"
