@@ -47,15 +47,23 @@ assert_close() {
 assert_ok() { "$@" || fail "exit $? of: $*"; }
 assert_fails() { ! "$@" || fail "succeeded, but must not: $*"; }
 
+# Hundredths of a second since boot, without a process for it.
+uptime_cs() {
+	read -r _now _ </proc/uptime
+	echo "${_now%.*}${_now#*.}"
+}
+
 # wait_for SECONDS COMMAND... - until it succeeds; its output is not shown. The seconds
-# are those of a plain kernel.
+# are those of a plain kernel. What takes longer is asked for less often: asking costs
+# a guest more than it tells.
 wait_for() {
-	_seconds=$(($1 * ${VMTEST_SLOWER:-1}))
-	_end=$(($(date +%s%N) + _seconds * 1000000000))
+	_seconds=$(($1 * ${VMTEST_SLOWER:-1})) _pause=0.1
+	_end=$(($(uptime_cs) + _seconds * 100))
 	shift
 	until "$@" >/dev/null 2>&1; do
-		[ "$(date +%s%N)" -lt "$_end" ] || fail "not within $_seconds s: $*"
-		sleep 0.2
+		[ "$(uptime_cs)" -lt "$_end" ] || fail "not within $_seconds s: $*"
+		sleep "$_pause"
+		[ "$(uptime_cs)" -lt $((_end - _seconds * 100 + 200)) ] || _pause=0.7
 	done
 }
 
@@ -98,26 +106,29 @@ memory_stat() { awk -v key="$2" '$1 == key { print $2 }' "$1/memory.stat"; }
 
 # -------------------------------------------------------------------- containers
 
+_newline='
+'
+
 # container_make ID [--memory SIZE] [--annotation KEY=VALUE]... [--env NAME=VALUE]... -- COMMAND...
 #
 # An OCI bundle, printed. The container sees the guest's /usr and /etc read-only,
 # the programs in /programs, and ./ID/data as /data. A container with an annotation
-# of ours gets the OCI hook, as a runtime with our hooks.d file gives it.
+# of ours gets the OCI hook, as a runtime with our hooks.d file gives it. One process
+# where one will do: each costs a guest some 50 ms.
 container_make() {
-	_id=$1 _memory=0 _annotations='{}' _env='[]' _hooks='{}'
+	_id=$1 _memory=0 _annotations='' _env='' _hooks='{}'
 	shift
 	while [ "$1" != -- ]; do
 		case $1 in
 		--memory)
 			_memory=$(numfmt --from=iec "$2") ;;
 		--annotation)
-			_annotations=$(printf '%s' "$_annotations" |
-				jq -c --arg key "${2%%=*}" --arg value "${2#*=}" '.[$key] = $value')
+			_annotations="$_annotations$2$_newline"
 			case $2 in usm.*)
 				_hooks='{"createRuntime": [{"path": "/usr/lib/usm/usm-oci-hook"}]}' ;;
 			esac ;;
 		--env)
-			_env=$(printf '%s' "$_env" | jq -c --arg value "$2" '. + [$value]') ;;
+			_env="$_env$2$_newline" ;;
 		*)
 			fail "container_make: what is $1?" ;;
 		esac
@@ -126,16 +137,13 @@ container_make() {
 	shift
 
 	_bundle=$VMTEST_TMP/$_id
-	mkdir -p "$_bundle/data"
-	for _dir in dev etc programs proc run sys tmp usr var data; do
-		mkdir -p "$_bundle/rootfs/$_dir"
-	done
-	for _link in bin sbin lib lib32 lib64; do
-		ln -s "usr/$_link" "$_bundle/rootfs/$_link"
-	done
+	mkdir -p "$_bundle/data" "$_bundle/rootfs"
+	(cd "$_bundle/rootfs" && mkdir dev etc programs proc run sys tmp usr var data &&
+		ln -s usr/bin usr/sbin usr/lib usr/lib32 usr/lib64 .)
 	jq -n --arg id "$_id" --arg bundle "$_bundle" --arg programs "$PROGRAMS" \
-		--argjson memory "$_memory" --argjson annotations "$_annotations" \
-		--argjson env "$_env" --argjson hooks "$_hooks" '
+		--argjson memory "$_memory" --arg annotations "$_annotations" \
+		--arg env "$_env" --argjson hooks "$_hooks" '
+	def lines: split("\n") | map(select(. != ""));
 	def bind($from; $to; $mode): {destination: $to, type: "bind", source: $from,
 		options: ["rbind", $mode]};
 	["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_KILL", "CAP_SETGID", "CAP_SETUID",
@@ -144,7 +152,7 @@ container_make() {
 		ociVersion: "1.0.2",
 		process: {
 			args: $ARGS.positional,
-			env: (["PATH=/usr/sbin:/usr/bin:/sbin:/bin"] + $env),
+			env: (["PATH=/usr/sbin:/usr/bin:/sbin:/bin"] + ($env | lines)),
 			cwd: "/data",
 			user: {uid: 0, gid: 0},
 			noNewPrivileges: true,
@@ -153,7 +161,8 @@ container_make() {
 		},
 		root: {path: "rootfs"},
 		hostname: $id,
-		annotations: $annotations,
+		annotations: ($annotations | lines |
+			map(index("=") as $at | {key: .[:$at], value: .[$at + 1:]}) | from_entries),
 		hooks: $hooks,
 		mounts: [
 			{destination: "/proc", type: "proc", source: "proc"},
@@ -187,20 +196,26 @@ container_run() {
 	crun run --bundle "$1" "$(basename "$1")" </dev/null
 }
 
-container_pid() { crun state "$1" | jq -r .pid; }
+container_pid() { crun state "$1" | "$PROGRAMS/member" .pid; }
 container_cgroup() { echo "$CGROUPS/$1"; }
 container_delete() { crun delete --force "$1"; }
 
 # ----------------------------------------------------------------------- the daemon
 
-# usm_show CONTAINER FILTER - a number or word out of `usmctl show`, by a jq filter
-usm_show() { usmctl show --json "$1" | jq -er "$2"; }
+# usm_show CONTAINER .MEMBER... - numbers or words out of `usmctl show`
+usm_show() {
+	_shown=$1
+	shift
+	usmctl show --json "$_shown" | "$PROGRAMS/member" "$@"
+}
 
-# usm_is CONTAINER FILTER VALUE - a condition for wait_for
+# usm_is CONTAINER .MEMBER VALUE and usm_reaches CONTAINER .MEMBER LEAST - conditions
+# for wait_for
 usm_is() { [ "$(usm_show "$1" "$2")" = "$3" ]; }
+usm_reaches() { [ "$(usm_show "$1" "$2")" -ge "$3" ]; }
 
-# usm_count CONTAINER NAME - of struct usm_stat, 0 included
-usm_count() { usmctl show --json "$1" | jq ".stat.$2"; }
+# usm_count CONTAINER NAME - of struct usm_stat
+usm_count() { usm_show "$1" ".stat.$2"; }
 
 # usm_ended CONTAINER - a condition for wait_for: its domain is no more
 usm_ended() { [ -n "$(usm_end_told "$1")" ]; }
@@ -253,7 +268,7 @@ stress_orders() {
 	done
 
 	# All is back: no domain, no frame, and nothing that holds the module.
-	assert_eq 'containers' "$(usmctl status --json | jq -c .containers)" '[]'
+	assert_eq 'containers' "$(usmctl status --json | "$PROGRAMS/member" .containers)" '[]'
 	assert_ok "$PROGRAMS/leakcheck" compare before
 	systemctl stop usmd.service
 	assert_ok modprobe -r usm

@@ -32,7 +32,7 @@ DAEMON_LOST=20134090336f4424af2d81aee3d8374b
 told() { [ "$(journal "$1")" -ge "$2" ]; }
 count() { usm_count load "$1"; }
 count_above() { [ "$(count "$1")" -gt "$2" ]; }
-instance() { usmctl show --json load | jq .instance_pid; }
+instance() { usm_show load .instance_pid; }
 instance_other_than() { pid=$(instance) && [ "$pid" -gt 0 ] && [ "$pid" != "$1" ]; }
 is_armed() { usm_is load .state armed; }
 usmd_pid() { systemctl show -P MainPID usmd.service; }

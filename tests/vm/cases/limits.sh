@@ -79,7 +79,7 @@ assert_match 'a short host' "$(in_container host /programs/oomcheck --mib 3000 2
 container_delete host
 
 # Nobody else was hurt, and what the witness wrote is there.
-assert_eq 'the witness' "$(crun state witness | jq -r .status)" running
+assert_eq 'the witness' "$(crun state witness | "$PROGRAMS/member" .status)" running
 pid=$(container_pid witness)
 assert_ok kill -TERM "$pid"
 wait_for 30 gone "$pid"

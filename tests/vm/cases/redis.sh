@@ -72,7 +72,7 @@ managed=$(redis_make managed $MANAGED --annotation usm.policy.required=true \
 redis_begin "$plain" $PLAIN
 redis_begin "$managed" $MANAGED
 wait_for 20 usm_is managed .state armed
-assert_eq 'late' "$(usmctl show --json managed | jq .late)" false
+assert_eq 'late' "$(usm_show managed .late)" false
 
 # ------------------------------------------------------------- side by side, alike
 commands 1 >first
@@ -108,7 +108,7 @@ assert_eq 'broken forks' "$(usm_show managed .stat.broken)" 0
 # ------------------------------------------------------------------------ the books
 # Redis and the policy's reserve settle: numbers are compared when they were the
 # same before and after.
-numbers() { usm_show managed '[.resident_adopted, .resident_other_kib, .frames, .faults] | join(" ")'; }
+numbers() { usm_show managed .resident_adopted .resident_other_kib .frames .faults; }
 settled() {
 	was=$(numbers)
 	pss=$(pssum managed pss_kib)

@@ -46,7 +46,7 @@ assert_ok podman_run $mounts --name web \
 id=$(podman inspect --format '{{.Id}}' web)
 wait_for 10 is_armed "$id"
 assert_match 'cgroup' "$(bound "$id")" "libpod-$id"
-assert_eq 'late' "$(usmctl show --json "$id" | jq .late)" false
+assert_eq 'late' "$(usm_show "$id" .late)" false
 assert_eq 'by a prefix' "$(usm_show "$(printf %.12s "$id")" .container)" "$id"
 assert_eq 'by its name' "$(usm_show web .container)" "$id"
 assert_ok podman rm --force --time 0 web >/dev/null

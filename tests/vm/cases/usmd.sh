@@ -58,13 +58,13 @@ container_start "$(sleeper hooked --annotation "usm.policy=$POLICY" \
 wait_for 20 usm_is hooked .state armed
 assert_eq 'policy' "$(usm_show hooked .policy)" firstfit
 assert_eq 'ceiling' "$(usm_show hooked .ceiling)" 32768
-assert_eq 'late' "$(usmctl show --json hooked | jq .late)" false
+assert_eq 'late' "$(usm_show hooked .late)" false
 assert_eq 'domain' "$(domain hooked)" "$(stat -c %i "$(container_cgroup hooked)")"
 unit=$(unit hooked)
 assert_eq 'slice' "$(property "$unit" Slice)" usm.slice
 wait_for 5 usm_is hooked .instance_pid "$(property "$unit" MainPID)"
 assert_ok systemd-analyze -q security --no-pager --threshold=20 "$unit" >/dev/null
-wait_for 20 sh -c 'usmctl show --json hooked | jq -e ".resident_adopted >= 8192"'
+wait_for 20 usm_reaches hooked .resident_adopted 8192
 assert_le 'memory of the kernel, KiB' "$(usm_show hooked .resident_other_kib)" 1024
 assert_eq 'processes' "$(usm_show hooked .processes)" 1
 wait_for 5 told $BOUND hooked
@@ -86,7 +86,7 @@ assert_match 'journal' "$(journal $BOUND late)" 'memory that it mapped before st
 cgroup=$(cgroup_make plain memory.max=256M)
 assert_ok setfattr -n trusted.usm.policy -v "$POLICY" "$cgroup"
 wait_for 15 usm_is plain .state armed
-assert_eq 'late' "$(usmctl show --json plain | jq .late)" false
+assert_eq 'late' "$(usm_show plain .late)" false
 assert_ok cgroup_run "$cgroup" "$PROGRAMS/fillmem" --mib 32 --no-wait
 assert_ge 'faults' "$(usm_show plain .faults)" 1
 rmdir "$cgroup"
@@ -174,7 +174,7 @@ container_start "$(sleeper broken --annotation 'usm.policy=broken')"
 wait_for 20 told $GAVE_UP broken
 assert_eq 'unit' "$(property "$(unit broken)" ActiveState)" failed
 assert_match 'message' "$(usm_show broken .instance_message)" broken
-wait_for 20 sh -c 'usmctl show --json broken | jq -e ".resident_adopted >= 8192"'
+wait_for 20 usm_reaches broken .resident_adopted 8192
 container_delete broken
 wait_for 10 is_unmanaged broken
 rm /usr/lib/usm/policies/broken.so

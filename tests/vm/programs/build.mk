@@ -42,6 +42,8 @@ $(eval $(call usm_room,$(PROG_DIR),,,$(PROG_FLAGS)))
 $(foreach p,$(PROG_SMALL),$(eval $(call usm_program,$(PROG_OUT)/$(p),\
 	$(PROG_OUT)/$(p).o $(PROG_OUT)/util.o,,-pthread)))
 
+$(eval $(call usm_program,$(PROG_OUT)/member,$(PROG_OUT)/member.o,libcjson))
+
 # Without libc and its start-up code: it is about what such code does.
 BRKPROBE_FLAGS	:= -nostdlib -static -no-pie -ffreestanding -fno-stack-protector
 
@@ -50,4 +52,4 @@ $(PROG_OUT)/brkprobe $(PROG_OUT)/brkprobe.32: $(PROG_DIR)/brkprobe.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(if $(filter %.32,$@),-m32) $(CFLAGS_COMMON) $(BRKPROBE_FLAGS) -o $@ $<
 
-VM_PROGRAMS += $(addprefix $(PROG_OUT)/,$(PROG_SMALL) brkprobe brkprobe.32)
+VM_PROGRAMS += $(addprefix $(PROG_OUT)/,$(PROG_SMALL) member brkprobe brkprobe.32)
