@@ -30,9 +30,9 @@ check-harness: vm-image		## show that the VM harness fails what must fail
 
 demo: 				## show redis in a container under a policy, end to end
 	$(Q)packaging/bootstrap/bootstrap build vm
-	$(Q)$(MAKE) vm-image
+	$(Q)$(MAKE) vm-image $(O)/tests/vm/programs/member
 	$(Q)tests/vm/run --dir $(VM_DIR) --kernel '$(or $(KERNEL),6.12)' --cases tests/vm/demo \
-		--logs demo --show $(VM_EXIT)
+		--logs demo --show $(VM_EXIT) $(O)/tests/vm/programs/member
 
 vm-shell: vm-image $$(VM_PROGRAMS)	## give a root prompt in a booted guest; KERNEL=6.1 selects
 	$(Q)tests/vm/run --shell --dir $(VM_DIR) $(VM_CASE) $(VM_EXIT) $(sort $(VM_PROGRAMS))
