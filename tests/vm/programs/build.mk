@@ -30,7 +30,21 @@ $(PROG_OUT)/stress.32: $(STRESS_OBJECTS32)
 	@$(say) LD $@
 	$(Q)$(CC) -m32 -static -o $@ $^ -pthread
 
-STRESS_PROGRAMS := $(addprefix $(PROG_OUT)/stress.,dynamic static 32)
+# Its own headers, start-up files and libgcc: what is newer than 2.31 is not there.
+# Empty where Debian 11 cannot be had, and the case is skipped.
+OLDLIBC		:= $(O)/oldlibc/root
+OLDLIBC_FLAGS	= --sysroot=$(abspath $(OLDLIBC)) \
+		  $(foreach d,gcc/x86_64-linux-gnu/10 x86_64-linux-gnu,\
+		  -B$(abspath $(OLDLIBC))/usr/lib/$(d) -L$(abspath $(OLDLIBC))/usr/lib/$(d))
+$(PROG_OUT)/stress.old: $(STRESS_SOURCES) tests/vm/mkoldlibc
+	@$(say) LD $@
+	$(Q)mkdir -p $(@D)
+	$(Q)if tests/vm/mkoldlibc $(O)/oldlibc; then \
+		$(CC) $(OLDLIBC_FLAGS) $(CFLAGS_COMMON) $(PROG_FLAGS) -static -no-pie -o $@ \
+			$(STRESS_SOURCES) -pthread; \
+	else : >$@; fi
+
+STRESS_PROGRAMS := $(addprefix $(PROG_OUT)/stress.,dynamic static old 32)
 
 VM_PROGRAMS += $(STRESS_PROGRAMS)
 

@@ -1,0 +1,12 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# timeout: 180
+# full-timeout: 600
+#
+# As stress-static, linked with the C library of Debian 11 (glibc 2.31): what its
+# start-up code and its threads map, they map in other ways.
+. "${VMTEST:?}/lib.sh"
+
+[ -s "$PROGRAMS/stress.old" ] || skip 'the C library of Debian 11 was not to be had'
+stress_orders old 0
+pass
