@@ -235,7 +235,14 @@ stress_make() {
 	_name=$1 _program=/programs/stress.$2 _policy="firstfit memory=256M fault.order=$3 $4"
 	shift 4
 	container_make "$_name" --memory 512M --annotation usm.policy.required=true \
-		--annotation "usm.policy=${_policy% }" -- "$_program" --dir /data "$@"
+		--annotation "usm.policy=${_policy% }" -- sh -c \
+		'until [ -e /data/go ]; do sleep 0.1; done; exec "$@"' sh "$_program" --dir /data "$@"
+}
+
+# stress_go ID - it begins when the policy serves: what is mapped before is another test's
+stress_go() {
+	wait_for 30 usm_is "$1" .state armed
+	: >"$VMTEST_TMP/$1/data/go"
 }
 
 # stress_verify FILE - what it said: that nothing was wrong, and nothing left out
@@ -255,7 +262,9 @@ stress_orders() {
 	for _order in $_orders; do
 		_id=$_build-$_order
 		_bundle=$(stress_make "$_id" "$_build" "$_order" '' $_quick)
-		container_run "$_bundle" >said || fail "exit $? of stress.$_build: $(tail said)"
+		container_run "$_bundle" >said &
+		stress_go "$_id"
+		wait $! || fail "exit $? of stress.$_build: $(tail said)"
 		stress_verify said
 		# It was adopted memory, mapped in runs of the order that was asked for.
 		wait_for 20 usm_ended "$_id"

@@ -71,6 +71,7 @@ systemctl daemon-reload
 wait_for 30 usm_ready
 container_start "$(stress_make load dynamic 4 "deadline=$DEADLINE" --only "$SCENARIOS" \
 	--seconds 1000)"
+stress_go load
 loader=$(container_pid load)
 # It would take all CPUs from what asks and answers here.
 echo 10 >"$(container_cgroup load)/cpu.weight"
