@@ -41,12 +41,15 @@ usmd_other_than() { pid=$(usmd_pid) && [ "$pid" != 0 ] && [ "$pid" != "$1" ]; }
 minor_faults() { sed 's/.*) //' "/proc/$loader/stat" | cut -d' ' -f9; }
 faulted_since() { [ "$(minor_faults)" -gt $(($1 + 2000)) ]; }
 
-# answers COMMAND... - within a second, if it gets a CPU: that the load leaves it
-# none is not what is asked
+# answers COMMAND... - within a second more than it takes when nothing is stopped: that
+# a busy machine is slow is not what is asked
+usual=2000
 answers() {
-	_start=$(date +%s%N)
-	timeout 10 "$@" >answer || return
-	assert_le "ms that it took: $*" $((($(date +%s%N) - _start) / 1000000)) 1000
+	_start=$(uptime_cs)
+	timeout 30 "$@" >answer || return
+	_took=$((($(uptime_cs) - _start) * 10))
+	assert_le "ms that it took: $*" $_took $((usual + 1000))
+	[ -n "${stopped:-}" ] || [ "$_took" -le "${slowest:-0}" ] || slowest=$_took
 }
 
 # All processes of the container; one may end meanwhile.
@@ -79,6 +82,9 @@ echo 50000 100000 >"$(container_cgroup load)/cpu.max"
 wait_for 20 is_armed
 wait_for 20 count_above faults 100
 assert_eq 'fallbacks at first' "$(count fallbacks)" 0
+
+look_at_all
+usual=$slowest stopped=yes
 
 # ------------------------------------------------------------------ instance killed
 # killed TIMES - once more
