@@ -260,7 +260,7 @@ clean:				## remove everything that was built, caches too
 help:				## list the targets
 	@printf 'USM %s\n\n' '$(VERSION)'
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(filter-out %.d,$(MAKEFILE_LIST)) | sort | \
-		while IFS='|' read -r target text; do printf '  %-14s%s\n' "$$target" "$$text"; done
+		while IFS='|' read -r target text; do printf '  %-20s%s\n' "$$target" "$$text"; done
 	@printf '\n  V=1 shows the commands, O=DIR builds elsewhere than in build/\n'
 
 -include $(shell find $(O)/src $(O)/san $(O)/policies $(O)/tests -name '*.d' 2>/dev/null)

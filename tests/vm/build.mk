@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 
 VM_DIR		:= $(O)/vm
+DEBUG_DIR	:= $(O)/vm-debug
 VM_EXIT		:= $(O)/tests/vm/vm-exit
 VM_CASE		= $(if $(CASE),--case '$(CASE)') $(if $(KERNEL),--kernel '$(KERNEL)') \
 		  $(if $(FULL),--full)
@@ -14,7 +15,7 @@ $(VM_EXIT): tests/vm/guest/vm-exit.c
 # Expanded late, since rooms that are read after this one have programs too.
 .SECONDEXPANSION:
 
-.PHONY: vm-image check-vm check-harness demo vm-shell
+.PHONY: vm-image check-vm check-debug-kernel check-harness demo vm-shell
 # The scripts know themselves what is out of date.
 vm-image: $(VM_EXIT) $(DEB_DIR)/.built
 	$(Q)packaging/bootstrap/bootstrap vm
@@ -24,6 +25,16 @@ vm-image: $(VM_EXIT) $(DEB_DIR)/.built
 check-vm: vm-image $$(VM_PROGRAMS)	## run the cases in virtual machines; CASE=glob KERNEL=6.1 select; FULL=1 does all
 	$(Q)tests/vm/run --dir $(VM_DIR) $(VM_CASE) --result $(CHECK_DIR)/vm.result \
 		$(VM_EXIT) $(sort $(VM_PROGRAMS))
+
+# Emulated, a kernel that checks each access takes several times as long, and an
+# eighth of the memory for itself.
+check-debug-kernel: $(VM_EXIT) $(DEB_DIR)/.built $$(VM_PROGRAMS)	## ... on debug kernels (KASAN, lockdep, kmemleak), which it builds; not part of check
+	$(Q)packaging/bootstrap/bootstrap vm debug-kernel
+	$(Q)tests/vm/mkbase $(VM_DIR)
+	$(Q)tests/vm/mkdebug $(DEBUG_DIR) $(VM_DIR) $(KERNEL)
+	$(Q)tests/vm/mkimage $(DEBUG_DIR) $(VM_EXIT) $(DEBS)
+	$(Q)tests/vm/run --dir $(DEBUG_DIR) --slower 6 --larger 2 $(VM_CASE) \
+		--result $(CHECK_DIR)/debug-kernel.result $(VM_EXIT) $(sort $(VM_PROGRAMS))
 
 check-harness: vm-image		## show that the VM harness fails what must fail
 	$(Q)tests/vm/selftest/run $(VM_DIR) $(VM_EXIT)
