@@ -223,8 +223,14 @@ int main(int argc, char **argv)
 		return status;
 
 	status = run(&m, &err);
-	if (status != USM_EXIT_OK)
+	if (status != USM_EXIT_OK) {
+		/*
+		 * The journal looks up which unit a message is of when it reads it, and
+		 * by then we may be gone. Of standard error it knows.
+		 */
+		usm_log_open("usmd", USM_LOG_STDERR);
 		usm_log_line(LOG_ERR, "%s", usm_error_message(&err));
+	}
 	manager_close(&m);
 	return status;
 }

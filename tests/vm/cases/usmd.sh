@@ -193,7 +193,7 @@ assert_ok modprobe -r usm
 systemctl start usmd.service 2>/dev/null || :
 assert_eq 'exit status' "$(property usmd.service ExecMainStatus)" 69
 assert_eq 'restarts' "$(property usmd.service NRestarts)" 0
-assert_match 'journal' "$(journalctl -q -u usmd.service -n 20 -o cat)" 'is the module usm loaded'
+wait_for 5 sh -c "journalctl -q -u usmd.service -n 20 -o cat | grep 'is the module usm loaded'"
 systemctl reset-failed usmd.service
 assert_ok modprobe usm
 wait_for 20 usm_ready
