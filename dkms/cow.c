@@ -62,23 +62,14 @@ static void usm_cow_replace(struct vm_area_struct *vma, struct usm_space *space,
 {
 	struct usm_domain *domain = space->domain;
 	u32 *slot = usm_bucket_slot(bucket, at);
-	struct page *page = usm_frame_page(domain, frame);
 	unsigned int first = 0;
 	struct usm_table table;
 	struct usm_drop drop;
 	bool dropped;
 
 	usm_drop_init(&drop, space);
-	/* The table was there a moment ago and our VMA keeps it. */
-	while (!usm_table_lock_alloc(space->mm, at << PAGE_SHIFT, &table))
-		cond_resched();
 	/* A discard that is on its way over the page has it, or its end will. */
-	while (usm_space_clearing(space, at)) {
-		usm_table_unlock(&table);
-		usm_space_clearing_wait(space, at);
-		while (!usm_table_lock_alloc(space->mm, at << PAGE_SHIFT, &table))
-			cond_resched();
-	}
+	usm_space_lock_settled(space, at, 1, &table);
 	dropped = *slot & USM_SLOT_DROPPED;
 	usm_slot_drop(bucket, at, &drop);
 	if (unlikely(dropped)) {
@@ -89,15 +80,10 @@ static void usm_cow_replace(struct vm_area_struct *vma, struct usm_space *space,
 		usm_cow_give_back(domain, frame);
 		return;
 	}
-	page->mapping = space->family->file->f_mapping;
-	page->index = usm_space_index(space, at);
-	atomic_long_inc(usm_page_word(page));
-	usm_frame_set_mapped(domain, frame, space->id, at);
-	usm_slot_fill(space, bucket, at, frame);
-	usm_pte_map(vma, at << PAGE_SHIFT, usm_table_pte(&table, at << PAGE_SHIFT), page,
-		    USM_MAP_OWN, &first);
+	usm_frame_map(vma, space, bucket, at, frame,
+		      usm_table_pte(&table, at << PAGE_SHIFT), &first);
 	if (first)
-		usm_mapped_stat_add(page, first);
+		usm_mapped_stat_add(usm_frame_page(domain, frame), first);
 	usm_table_unlock(&table);
 	usm_rss_add(space->mm, 1);
 	usm_count_add(domain, USM_N_MAPPED, 1);
@@ -113,7 +99,7 @@ static void usm_cow_replace(struct vm_area_struct *vma, struct usm_space *space,
  * the page allocator; an access from outside fails, or it would keep the lock from
  * those whose faults make room.
  */
-static vm_fault_t usm_cow_no_frame(struct usm_space *space)
+vm_fault_t usm_cow_no_frame(struct usm_space *space)
 {
 	if (fatal_signal_pending(current) || space->mm != current->mm)
 		return VM_FAULT_OOM;

@@ -186,6 +186,7 @@ void usm_domain_kick(struct usm_domain *domain)
 
 static void usm_domain_free(struct usm_domain *domain)
 {
+	usm_vault_uninit(&domain->vault);
 	usm_frames_uninit(domain);
 	usm_events_uninit(&domain->events);
 	usm_supply_uninit(domain);
@@ -376,6 +377,9 @@ static struct usm_domain *usm_domain_new(const struct usm_bind *bind,
 	if (err)
 		goto fail;
 	err = usm_frames_init(domain, bind->ceiling);
+	if (err)
+		goto fail;
+	err = usm_vault_init(&domain->vault, domain->capacity);
 	if (err)
 		goto fail;
 	return domain;

@@ -15,6 +15,7 @@
 #include <uapi/linux/usm.h>
 
 #include "event.h"
+#include "evict.h"
 #include "stat.h"
 #include "supply.h"
 
@@ -83,6 +84,8 @@ struct usm_domain {
 	unsigned long limbo_delay;	/* jiffies */
 	unsigned long limbo_nr;		/* also those a flush looks at; not 0: a `users` */
 	struct delayed_work limbo_work;
+
+	struct usm_vault vault;
 
 	/* Spaces. */
 	spinlock_t space_lock;

@@ -27,6 +27,8 @@ void usm_events_reset(struct usm_events *events)
 	WRITE_ONCE(events->ring->offset, sizeof(struct usm_ring));
 	WRITE_ONCE(events->ring->tail, 0);
 	WRITE_ONCE(events->ring->lost, 0);
+	WRITE_ONCE(events->ring->top, events->top);
+	WRITE_ONCE(events->ring->evicted_top, events->evicted_top);
 	smp_store_release(&events->ring->head, 0);
 	spin_unlock(&events->lock);
 }
@@ -50,7 +52,20 @@ void usm_events_uninit(struct usm_events *events)
 
 void usm_events_top(struct usm_events *events, u32 frames)
 {
+	spin_lock(&events->lock);
+	events->top = frames;
 	smp_store_release(&events->ring->top, frames);
+	spin_unlock(&events->lock);
+}
+
+void usm_events_evicted_top(struct usm_events *events, u32 numbers)
+{
+	spin_lock(&events->lock);
+	if (numbers > events->evicted_top) {
+		events->evicted_top = numbers;
+		smp_store_release(&events->ring->evicted_top, numbers);
+	}
+	spin_unlock(&events->lock);
 }
 
 bool usm_events_pending(struct usm_events *events)

@@ -12,6 +12,8 @@ struct usm_events {
 	spinlock_t lock;		/* head; the ring's contents */
 	struct usm_ring *ring;		/* shared: written by both sides */
 	u32 head;			/* ours; ring->head is a copy */
+	u32 top;			/* so is ring->top */
+	u32 evicted_top;		/* ... and ring->evicted_top */
 	wait_queue_head_t poll;
 };
 
@@ -20,6 +22,7 @@ void usm_events_uninit(struct usm_events *events);
 void usm_events_reset(struct usm_events *events);
 /* The table is worth reading up to here; never less than before. */
 void usm_events_top(struct usm_events *events, u32 frames);
+void usm_events_evicted_top(struct usm_events *events, u32 numbers);
 bool usm_events_pending(struct usm_events *events);
 size_t usm_events_size(void);
 

@@ -130,7 +130,7 @@ static vm_fault_t usm_fault_wait_freed(struct vm_fault *vmf, struct usm_domain *
 	return VM_FAULT_RETRY;
 }
 
-static bool usm_fault_may_wait(struct vm_fault *vmf)
+bool usm_fault_may_wait(struct vm_fault *vmf)
 {
 	return (vmf->flags & FAULT_FLAG_ALLOW_RETRY) &&
 	       !(vmf->flags & FAULT_FLAG_RETRY_NOWAIT) && !(current->flags & PF_KTHREAD);
@@ -254,23 +254,31 @@ static void usm_mapped_flush(struct usm_mapped *mapped)
 	mapped->nr = 0;
 }
 
+void usm_frame_map(struct vm_area_struct *vma, struct usm_space *space,
+		   struct usm_bucket *bucket, unsigned long at, u32 frame, pte_t *pte,
+		   unsigned int *first)
+{
+	struct page *page = usm_frame_page(space->domain, frame);
+
+	page->mapping = space->family->file->f_mapping;
+	page->index = usm_space_index(space, at);
+	atomic_long_inc(usm_page_word(page));
+	usm_slot_fill(space, bucket, at, frame);
+	usm_frame_set_mapped(space->domain, frame, space->id, at);
+	usm_pte_map(vma, at << PAGE_SHIFT, pte, page, USM_MAP_OWN, first);
+}
+
 static void usm_fault_map_one(struct vm_fault *vmf, struct usm_fault *fault,
 			      unsigned long at, pte_t *pte, struct usm_mapped *mapped)
 {
-	struct usm_space *space = fault->space;
 	u32 frame = usm_fault_next_frame(fault);
 	struct page *page = usm_frame_page(fault->domain, frame);
 
 	usm_frame_set_dirty(fault->domain, frame);
-	page->mapping = space->family->file->f_mapping;
-	page->index = usm_space_index(space, at);
-	atomic_long_inc(usm_page_word(page));
-	usm_slot_fill(space, fault->bucket, at, frame);
-	usm_frame_set_mapped(fault->domain, frame, space->id, at);
 	if (mapped->nr && page_to_nid(page) != page_to_nid(mapped->page))
 		usm_mapped_flush(mapped);
 	mapped->page = page;
-	usm_pte_map(vmf->vma, at << PAGE_SHIFT, pte, page, USM_MAP_OWN, &mapped->nr);
+	usm_frame_map(vmf->vma, fault->space, fault->bucket, at, frame, pte, &mapped->nr);
 }
 
 /*
@@ -292,6 +300,8 @@ static unsigned int usm_fault_map(struct vm_fault *vmf, struct usm_fault *fault,
 
 		if (slot & USM_SLOT_BUSY) {
 			*busy |= at == fault->page;
+		} else if (slot & USM_SLOT_EVICTED) {
+			/* The fault on it, if it is this one, begins again. */
 		} else if (pte_none_mostly(*pte)) {
 			/* Unmapped, and the notifier could not tell us. */
 			if (slot & USM_SLOT_SET)
@@ -336,17 +346,22 @@ static vm_fault_t usm_fault(struct vm_fault *vmf)
 
 	if (unlikely(READ_ONCE(space->broken)))
 		return usm_space_sigbus(space, "its fork could not copy all pages");
+	fault.page = vmf->address >> PAGE_SHIFT;
+	fault.bucket = usm_space_bucket(space, fault.page);
+	if (fault.bucket &&
+	    unlikely(READ_ONCE(*usm_bucket_slot(fault.bucket, fault.page)) & USM_SLOT_EVICTED))
+		return usm_refault(vmf, space, fault.bucket, fault.page);
 	/* A hole in a core dump stays a hole. */
 	if (unlikely(current->flags & PF_DUMPCORE) && !(vmf->flags & FAULT_FLAG_WRITE))
 		return VM_FAULT_SIGBUS;
 	if (unlikely(space->move_task == current))
 		WRITE_ONCE(space->move_task, NULL);	/* of an mremap() that failed */
 
-	fault.page = vmf->address >> PAGE_SHIFT;
 	fault.window = usm_window_around(fault.page, READ_ONCE(fault.domain->order),
 					 vma->vm_start >> PAGE_SHIFT,
 					 vma->vm_end >> PAGE_SHIFT);
-	fault.bucket = usm_space_bucket_make(space, fault.page);
+	if (!fault.bucket)
+		fault.bucket = usm_space_bucket_make(space, fault.page);
 	if (unlikely(!fault.bucket))
 		return VM_FAULT_OOM;
 	ret = usm_fault_claim(vmf, &fault);

@@ -6,6 +6,7 @@
 
 #include "domain.h"
 
+struct usm_bucket;
 struct usm_space;
 
 extern const struct file_operations usm_space_fops;
@@ -35,8 +36,21 @@ static inline void usm_fault_fed(struct usm_domain *domain)
 		WRITE_ONCE(domain->unfed, 0);
 }
 
+/* May its lock go, to be tried again? */
+bool usm_fault_may_wait(struct vm_fault *vmf);
+
+/*
+ * Map a claimed frame into an empty entry and slot: table locked. The caller
+ * accounts `*first` pages as mapped, one page of rss and of the domain.
+ */
+void usm_frame_map(struct vm_area_struct *vma, struct usm_space *space,
+		   struct usm_bucket *bucket, unsigned long page, u32 frame, pte_t *pte,
+		   unsigned int *first);
+
 /* cow.c */
 vm_fault_t usm_cow_mkwrite(struct vm_fault *vmf);
+/* What a fault returns that got no frame and cannot wait for one. */
+vm_fault_t usm_cow_no_frame(struct usm_space *space);
 /* Wait until no slot of the page is busy; no spinlock held. */
 void usm_cow_wait(u32 *slot);
 void usm_cow_wake(u32 *slot);

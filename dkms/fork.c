@@ -186,7 +186,7 @@ static bool usm_fork_map(struct usm_space *space, struct vm_area_struct *vma,
 		struct page *page;
 		bool shared;
 
-		if (!(*slot & which))
+		if (!(*slot & which) || (*slot & USM_SLOT_EVICTED))
 			continue;
 		WRITE_ONCE(*slot, *slot & ~USM_SLOT_BUSY);
 		page = usm_frame_page(space->domain, *slot & USM_SLOT_FRAME);
@@ -259,6 +259,35 @@ static bool usm_fork_mark_busy(struct usm_fork *fork)
 	return any;
 }
 
+/* Pages that the instance has: both name them, and each gets a copy. */
+static bool usm_fork_evicted(struct usm_fork *fork)
+{
+	struct usm_bucket *bucket, *to;
+	unsigned long index, at;
+
+	xa_for_each_range(&fork->parent->buckets, index, bucket,
+			  fork->first >> USM_WINDOW_SHIFT,
+			  (fork->end - 1) >> USM_WINDOW_SHIFT) {
+		unsigned long base = index << USM_WINDOW_SHIFT;
+
+		if (!atomic_read(&bucket->used))
+			continue;
+		for (at = max(fork->first, base);
+		     at < min(fork->end, base + USM_WINDOW_PAGES); at++) {
+			u32 slot = *usm_bucket_slot(bucket, at);
+
+			if (!(slot & USM_SLOT_EVICTED))
+				continue;
+			to = usm_space_bucket_make(fork->child, at);
+			if (!to)
+				return false;
+			usm_evicted_get(fork->parent->domain, slot & USM_SLOT_FRAME);
+			usm_slot_fill(fork->child, to, at, slot & ~USM_SLOT_SET);
+		}
+	}
+	return true;
+}
+
 void usm_fork_vma(struct usm_space *parent, struct vm_area_struct *vma)
 {
 	struct usm_fork fork = {
@@ -283,7 +312,11 @@ void usm_fork_vma(struct usm_space *parent, struct vm_area_struct *vma)
 	usm_vma_set_cow(vma);
 	if (READ_ONCE(parent->broken))
 		WRITE_ONCE(fork.child->broken, true);
-	if ((vma->vm_flags & VM_WIPEONFORK) || !usm_fork_mark_busy(&fork))
+	if (vma->vm_flags & VM_WIPEONFORK)
+		return;
+	if (!READ_ONCE(fork.child->broken) && !usm_fork_evicted(&fork))
+		usm_fork_break(&fork);
+	if (!usm_fork_mark_busy(&fork))
 		return;
 
 	/*

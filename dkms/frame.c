@@ -141,6 +141,13 @@ void usm_frame_retire(struct usm_domain *domain, u32 frame)
 
 /* --------------------------------------------------------------------- claims */
 
+struct usm_frame usm_frame_read(struct usm_domain *domain, u32 frame)
+{
+	struct usm_frame none = { .state = USM_FRAME_NONE };
+
+	return usm_frame_block(domain, frame) ? usm_frame_entry(domain, frame)->frame : none;
+}
+
 bool usm_frames_offered(struct usm_domain *domain, u32 frame, u32 count, u16 generation)
 {
 	if (!count || count > USM_MAX_RUN || frame >= domain->capacity ||

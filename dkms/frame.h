@@ -87,6 +87,9 @@ void usm_frames_return_all(struct usm_domain *domain);
  */
 struct usm_block *usm_block_make(struct usm_domain *domain, u32 index, bool charge);
 
+/* What the table says, for a hint; `frame` below capacity. */
+struct usm_frame usm_frame_read(struct usm_domain *domain, u32 frame);
+
 /* Is this run one that could be claimed, as far as can be said cheaply? */
 bool usm_frames_offered(struct usm_domain *domain, u32 frame, u32 count, u16 generation);
 

@@ -48,20 +48,23 @@ static void usm_move_page(struct usm_space *space, struct usm_bucket *bucket,
 			  unsigned long from, unsigned long to, struct usm_drop *drop)
 {
 	u32 *slot = usm_bucket_slot(bucket, from);
-	u32 frame = *slot & USM_SLOT_FRAME;
+	u32 value = *slot & (USM_SLOT_EVICTED | USM_SLOT_FRAME);
 	struct usm_bucket *new = usm_space_bucket(space, to);
-	struct page *page = usm_frame_page(space->domain, frame);
+	struct page *page;
 
 	WRITE_ONCE(*slot, 0);
 	atomic_dec(&bucket->used);
 	/* Unmapped, and the notifier could not tell us. */
 	if (*usm_bucket_slot(new, to) & USM_SLOT_SET)
 		usm_slot_drop(new, to, drop);
-	usm_slot_fill(space, new, to, frame);
+	usm_slot_fill(space, new, to, value);
+	if (value & USM_SLOT_EVICTED)
+		return;
+	page = usm_frame_page(space->domain, value);
 	/* A shared page's index is that of one of its spaces; COW makes it ours. */
 	if (usm_page_refs(page) == 1) {
 		page->index = usm_space_index(space, to);
-		usm_frame_set_mapped(space->domain, frame, space->id, to);
+		usm_frame_set_mapped(space->domain, value, space->id, to);
 	}
 }
 
@@ -122,5 +125,7 @@ int usm_space_move_end(struct usm_space *space, struct vm_area_struct *vma)
 					to - from, &drop);
 	}
 	usm_drop_finish(&drop);
+	/* Who waits for an evicted page at its old place waits in vain. */
+	usm_domain_kick(space->domain);
 	return 0;
 }

@@ -62,6 +62,9 @@ static long usm_port_info(struct usm_domain *domain, void __user *arg)
 		.event_size = usm_events_size(),
 		.supply_size = usm_supply_size(),
 		.supply_rings = nr_cpu_ids,
+		.evicted_size = usm_vault_table_size(&domain->vault),
+		.staging_size = usm_staging_size(),
+		.staging_offset = usm_staging_offset(),
 	};
 	memcpy(info.label, domain->label, sizeof(info.label));
 	return usm_copy_out(arg, &info, sizeof(info));
@@ -139,9 +142,12 @@ static int usm_command_zero(struct usm_domain *domain, const struct usm_command 
 	return zeroed;
 }
 
-static int usm_command(struct usm_domain *domain, const struct usm_command *cmd)
+static int usm_command(struct usm_port *port, const struct usm_command *cmd)
 {
-	if (cmd->flags || cmd->arg)
+	struct usm_domain *domain = port->domain;
+
+
+	if (cmd->flags || (cmd->arg && cmd->op != USM_CMD_EVICT && cmd->op != USM_CMD_RESTORE))
 		return -EINVAL;
 	switch (cmd->op) {
 	case USM_CMD_GROW:
@@ -151,6 +157,16 @@ static int usm_command(struct usm_domain *domain, const struct usm_command *cmd)
 		    (cmd->node >= 0 && !node_online(cmd->node)))
 			return -EINVAL;
 		return usm_grow_ask(domain, cmd->count, cmd->node);
+	case USM_CMD_RESTORE:
+		if (cmd->node || cmd->generation || cmd->count != 1 ||
+		    cmd->frame >= USM_STAGING_PAGES)
+			return -EINVAL;
+		return usm_restore(domain, cmd);
+	case USM_CMD_EVICT:
+		if (cmd->count > USM_STAGING_PAGES ||
+		    cmd->arg > USM_STAGING_PAGES - cmd->count)
+			return -EINVAL;
+		fallthrough;
 	case USM_CMD_SHRINK:
 	case USM_CMD_ZERO:
 		if (cmd->node || !cmd->count || cmd->count > USM_MAX_RUN ||
@@ -161,12 +177,14 @@ static int usm_command(struct usm_domain *domain, const struct usm_command *cmd)
 			return -ESTALE;
 		if (cmd->op == USM_CMD_ZERO)
 			return usm_command_zero(domain, cmd);
+		if (cmd->op == USM_CMD_EVICT)
+			return usm_evict(domain, port, cmd);
 		return usm_grow_shrink(domain, cmd->frame, cmd->count, USM_SHRINK_COMMAND);
 	}
 	return -EINVAL;
 }
 
-static long usm_port_submit(struct usm_domain *domain, void __user *arg)
+static long usm_port_submit(struct usm_port *port, void __user *arg)
 {
 	struct usm_command batch[USM_COMMAND_BATCH];
 	struct usm_command __user *user;
@@ -191,9 +209,9 @@ static long usm_port_submit(struct usm_domain *domain, void __user *arg)
 				nr = i;
 				break;
 			}
-			batch[i].result = usm_command(domain, batch + i);
+			batch[i].result = usm_command(port, batch + i);
 			if (batch[i].result < 0)
-				usm_count_add(domain, USM_N_REFUSED, 1);
+				usm_count_add(port->domain, USM_N_REFUSED, 1);
 		}
 		if (copy_to_user(user + submit.done, batch, nr * sizeof(*batch)))
 			err = -EFAULT;
@@ -245,7 +263,7 @@ static long usm_port_ioctl(struct file *file, unsigned int cmd, unsigned long va
 		ret = usm_port_tune(domain, arg);
 		break;
 	case _IOC_NR(USM_IOC_SUBMIT):
-		ret = usm_port_submit(domain, arg);
+		ret = usm_port_submit(port, arg);
 		break;
 	case _IOC_NR(USM_IOC_STAT):
 		ret = usm_port_stat(domain, arg);
@@ -290,6 +308,35 @@ static const struct vm_operations_struct usm_table_vm_ops = {
 	.fault = usm_table_fault,
 };
 
+/* A page of the table that no number is shown in yet is not there. */
+static vm_fault_t usm_evicted_table_fault(struct vm_fault *vmf)
+{
+	struct usm_port *port = vmf->vma->vm_file->private_data;
+	struct usm_vault *vault = &port->domain->vault;
+	u64 index = vmf->pgoff - (USM_MMAP_EVICTED >> PAGE_SHIFT);
+	unsigned long pfn;
+
+	if (index >= usm_vault_table_size(vault) >> PAGE_SHIFT)
+		return VM_FAULT_SIGBUS;
+	pfn = usm_vault_table_pfn(vault, index);
+	return pfn ? vmf_insert_pfn(vmf->vma, vmf->address, pfn) : VM_FAULT_SIGBUS;
+}
+
+static const struct vm_operations_struct usm_evicted_vm_ops = {
+	.fault = usm_evicted_table_fault,
+};
+
+/* A table that is read only: pages are inserted as they are looked at. */
+static int usm_port_map_table(struct vm_area_struct *vma,
+			      const struct vm_operations_struct *ops)
+{
+	if (vma->vm_flags & VM_WRITE)
+		return -EPERM;
+	usm_vma_flags_change(vma, VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP, VM_MAYWRITE);
+	vma->vm_ops = ops;
+	return 0;
+}
+
 static int usm_port_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct usm_port *port = file->private_data;
@@ -306,6 +353,26 @@ static int usm_port_mmap(struct file *file, struct vm_area_struct *vma)
 		vma->vm_pgoff = 0;
 		return remap_vmalloc_range(vma, domain->events.ring, 0);
 	}
+	if (offset == USM_MMAP_STAGING) {
+		void *staging = usm_staging(domain);
+
+		if (size > usm_staging_size())
+			return -EINVAL;
+		if (!staging)
+			return -ENOMEM;
+		vma->vm_pgoff = 0;
+		return remap_vmalloc_range(vma, staging, 0);
+	}
+	if (offset > USM_MMAP_STAGING)
+		return -EINVAL;
+	if (offset >= USM_MMAP_EVICTED) {
+		u64 whole = usm_vault_table_size(&domain->vault);
+
+		offset -= USM_MMAP_EVICTED;
+		if (offset >= whole || size > whole - offset)
+			return -EINVAL;
+		return usm_port_map_table(vma, &usm_evicted_vm_ops);
+	}
 	if (offset >= USM_MMAP_SUPPLY) {
 		cpu = (offset - USM_MMAP_SUPPLY) / usm_supply_size();
 		if ((offset - USM_MMAP_SUPPLY) % usm_supply_size() ||
@@ -316,11 +383,7 @@ static int usm_port_mmap(struct file *file, struct vm_area_struct *vma)
 	}
 	if (offset >= usm_table_size(domain) || size > usm_table_size(domain) - offset)
 		return -EINVAL;
-	if (vma->vm_flags & VM_WRITE)
-		return -EPERM;
-	usm_vma_flags_change(vma, VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP, VM_MAYWRITE);
-	vma->vm_ops = &usm_table_vm_ops;
-	return 0;
+	return usm_port_map_table(vma, &usm_table_vm_ops);
 }
 
 /* ----------------------------------------------------------------------- file */

@@ -141,7 +141,7 @@ static void usm_space_on_release(struct mmu_notifier *notifier, struct mm_struct
 /* Of [first, end), what is not mapped any more was dropped by its owner. */
 static void usm_space_forget_window(struct usm_space *space, struct usm_bucket *bucket,
 				    unsigned long first, unsigned long end,
-				    struct usm_drop *drop)
+				    bool discards, struct usm_drop *drop)
 {
 	unsigned long page;
 	struct usm_table table;
@@ -157,6 +157,7 @@ static void usm_space_forget_window(struct usm_space *space, struct usm_bucket *
 		u32 *slot = usm_bucket_slot(bucket, page);
 
 		if (!(*slot & USM_SLOT_SET) ||
+		    (!discards && (*slot & (USM_SLOT_EVICTED | USM_SLOT_BUSY))) ||
 		    !pte_none_mostly(*usm_table_pte(&table, page << PAGE_SHIFT)))
 			continue;
 		if (*slot & USM_SLOT_BUSY)
@@ -168,7 +169,7 @@ static void usm_space_forget_window(struct usm_space *space, struct usm_bucket *
 }
 
 static void usm_space_forget(struct usm_space *space, unsigned long first,
-			     unsigned long end)
+			     unsigned long end, bool discards)
 {
 	struct usm_bucket *bucket;
 	struct usm_drop drop;
@@ -184,7 +185,8 @@ static void usm_space_forget(struct usm_space *space, unsigned long first,
 
 		if (atomic_read(&bucket->used))
 			usm_space_forget_window(space, bucket, max(first, base),
-						min(end, base + USM_WINDOW_PAGES), &drop);
+						min(end, base + USM_WINDOW_PAGES), discards,
+						&drop);
 	}
 	memalloc_noreclaim_restore(flags);
 	usm_drop_finish(&drop);
@@ -233,6 +235,24 @@ void usm_space_clearing_wait(struct usm_space *space, unsigned long page)
 	wait_var_event(&space->clears, !usm_space_clearing(space, page));
 }
 
+void usm_space_lock_settled(struct usm_space *space, unsigned long page,
+			    unsigned int count, struct usm_table *table)
+{
+	unsigned int i = 0;
+
+	for (;;) {
+		/* The table was there a moment ago and our VMA keeps it. */
+		while (!usm_table_lock_alloc(space->mm, page << PAGE_SHIFT, table))
+			cond_resched();
+		for (i = 0; i < count && !usm_space_clearing(space, page + i); i++)
+			;
+		if (i == count)
+			return;
+		usm_table_unlock(table);
+		usm_space_clearing_wait(space, page + i);
+	}
+}
+
 static bool usm_space_is_clear(struct usm_space *space,
 			       const struct mmu_notifier_range *range)
 {
@@ -259,7 +279,29 @@ static int usm_space_on_invalidate_start(struct mmu_notifier *notifier,
 }
 
 static void usm_space_cleared(struct usm_space *space, unsigned long first,
-			      unsigned long end);
+			      unsigned long end, bool discards);
+
+/*
+ * Whoever looks for a huge page to split says CLEAR for the whole of its range,
+ * though there is none and nothing is unmapped: when a VMA is cut, with the mmap
+ * lock held for writing; in reclaim and migration, for a page of another VMA, with
+ * no lock. Who discards pages says UNMAP, or does it in one VMA with the lock held
+ * for reading.
+ */
+static bool usm_space_discards(const struct mmu_notifier_range *range)
+{
+	MA_STATE(mas, &range->mm->mm_mt, range->start, range->start);
+	bool one;
+
+	if (range->event != MMU_NOTIFY_CLEAR)
+		return true;
+	if (usm_mmap_write_owned(range->mm))
+		return false;
+	rcu_read_lock();
+	one = mas_walk(&mas) && mas.index <= range->start && mas.last >= range->end - 1;
+	rcu_read_unlock();
+	return one;
+}
 
 static void usm_space_on_invalidate_end(struct mmu_notifier *notifier,
 					const struct mmu_notifier_range *range)
@@ -268,7 +310,8 @@ static void usm_space_on_invalidate_end(struct mmu_notifier *notifier,
 
 	if (!usm_space_is_clear(space, range))
 		return;
-	usm_space_cleared(space, range->start >> PAGE_SHIFT, range->end >> PAGE_SHIFT);
+	usm_space_cleared(space, range->start >> PAGE_SHIFT, range->end >> PAGE_SHIFT,
+			  usm_space_discards(range));
 	spin_lock(&space->zap_lock);
 	/* A range that began before we were registered is not counted. */
 	if (space->clears)
@@ -280,7 +323,7 @@ static void usm_space_on_invalidate_end(struct mmu_notifier *notifier,
 }
 
 static void usm_space_cleared(struct usm_space *space, unsigned long first,
-			      unsigned long end)
+			      unsigned long end, bool discards)
 {
 	struct vm_area_struct *to;
 
@@ -296,7 +339,7 @@ static void usm_space_cleared(struct usm_space *space, unsigned long first,
 		space->move_end = min(space->move_end, end);
 		return;
 	}
-	usm_space_forget(space, first, end);
+	usm_space_forget(space, first, end, discards);
 }
 
 static const struct mmu_notifier_ops usm_space_notifier_ops = {
@@ -381,6 +424,23 @@ fail_domain:
 	return ERR_PTR(err);
 }
 
+struct usm_space *usm_space_get(struct usm_domain *domain, u32 id)
+{
+	struct usm_space *space, *found = NULL;
+
+	spin_lock(&domain->space_lock);
+	list_for_each_entry(space, &domain->spaces, list) {
+		if (space->id != id)
+			continue;
+		/* Its notifier keeps the mm's struct, and an mm in use keeps the space. */
+		if (!READ_ONCE(space->exiting) && mmget_not_zero(space->mm))
+			found = space;
+		break;
+	}
+	spin_unlock(&domain->space_lock);
+	return found;
+}
+
 /* ----------------------------------------------------------------- its buckets */
 
 struct usm_bucket *usm_space_bucket(struct usm_space *space, unsigned long page)
@@ -427,11 +487,16 @@ void usm_slot_drop(struct usm_bucket *bucket, unsigned long page, struct usm_dro
 {
 	struct usm_domain *domain = drop->space->domain;
 	u32 *slot = usm_bucket_slot(bucket, page);
-	u32 frame = *slot & USM_SLOT_FRAME, refs;
-	struct page *p = usm_frame_page(domain, frame);
+	u32 value = *slot, refs;
+	struct page *p;
 
 	WRITE_ONCE(*slot, 0);
 	atomic_dec(&bucket->used);
+	if (unlikely(value & USM_SLOT_EVICTED)) {
+		usm_evicted_put(domain, value & USM_SLOT_FRAME);
+		return;
+	}
+	p = usm_frame_page(domain, value & USM_SLOT_FRAME);
 	refs = (u32)atomic_long_dec_return(usm_page_word(p));
 	if (!refs) {
 		list_add_tail(&p->lru, &drop->pages);

@@ -42,9 +42,12 @@ struct usm_bucket {
 #define USM_SLOT_BUSY	(1u << 30)
 /* Busy, and somebody discards the page: what follows must not bring it back. */
 #define USM_SLOT_DROPPED (1u << 29)
-#define USM_SLOT_FRAME	(USM_SLOT_DROPPED - 1)
+/* The page is with the instance: its number instead of a frame. */
+#define USM_SLOT_EVICTED (1u << 28)
+#define USM_SLOT_FRAME	(USM_SLOT_EVICTED - 1)
 
 static_assert(USM_MAX_FRAMES - 1 <= USM_SLOT_FRAME);
+static_assert(USM_MAX_EVICTED - 1 <= USM_SLOT_FRAME);
 
 struct usm_space {
 	struct mmu_notifier notifier;	/* holds the mm; its callbacks find us */
@@ -97,6 +100,9 @@ struct usm_space *usm_space_find(struct mm_struct *mm);
 struct usm_space *usm_space_new(struct usm_domain *domain, struct mm_struct *mm,
 				struct usm_family *family);
 
+/* A living space by its number, whose mm the caller must mmput(); or NULL. */
+struct usm_space *usm_space_get(struct usm_domain *domain, u32 id);
+
 struct usm_bucket *usm_space_bucket(struct usm_space *space, unsigned long page);
 /* The same, made if need be; NULL: no memory. Sleeps. */
 struct usm_bucket *usm_space_bucket_make(struct usm_space *space, unsigned long page);
@@ -127,7 +133,18 @@ void usm_space_zap(struct usm_space *space, struct vm_area_struct *vma,
 bool usm_space_clearing(struct usm_space *space, unsigned long page);
 void usm_space_clearing_wait(struct usm_space *space, unsigned long page);
 
-/* Fill an empty slot with a frame that it shares or owns alone. */
+struct usm_table;
+/*
+ * Lock the page table of busy or evicted pages when nobody is unmapping any of
+ * them: what was dropped until then is marked so. Sleeps.
+ */
+void usm_space_lock_settled(struct usm_space *space, unsigned long page,
+			    unsigned int count, struct usm_table *table);
+
+/*
+ * Fill an empty slot with a frame that it shares or owns alone, or with
+ * USM_SLOT_EVICTED and a number.
+ */
 void usm_slot_fill(struct usm_space *space, struct usm_bucket *bucket, unsigned long page,
 		   u32 frame);
 /* Empty a slot; its frame goes to `drop` when no other slot names it. */

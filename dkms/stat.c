@@ -64,4 +64,8 @@ void usm_stat_fill(struct usm_domain *domain, struct usm_stat *stat)
 	stat->events_lost = usm_gauge(domain, USM_N_EVENTS_LOST);
 	stat->arms = usm_gauge(domain, USM_N_ARMS);
 	stat->brk_refused = usm_gauge(domain, USM_N_BRK_REFUSED);
+	stat->evicted = usm_gauge(domain, USM_N_EVICTED);
+	stat->evictions = usm_gauge(domain, USM_N_EVICTIONS);
+	stat->refaults = usm_gauge(domain, USM_N_REFAULTS);
+	stat->corrupt = usm_gauge(domain, USM_N_CORRUPT);
 }

@@ -68,6 +68,21 @@ static inline void usm_fault_unlock(struct vm_fault *vmf)
 #endif
 }
 
+/* Has the current task locked the mm for writing? No function says by whom. */
+static inline bool usm_mmap_write_owned(struct mm_struct *mm)
+{
+#ifdef CONFIG_PREEMPT_RT
+	struct rwbase_rt *base = &mm->mmap_lock.rwbase;
+
+	/* Bit 0 says that somebody waits. */
+	return atomic_read(&base->readers) == WRITER_BIAS &&
+	       ((unsigned long)READ_ONCE(base->rtmutex.owner) & ~1ul) == (unsigned long)current;
+#else
+	/* Bit 0 is set by readers, bit 1 says that nobody need spin for it. */
+	return (atomic_long_read(&mm->mmap_lock.owner) & ~2ul) == (unsigned long)current;
+#endif
+}
+
 /* In ->mmap, where the VMA is not visible yet. */
 static inline void usm_vma_flags_change(struct vm_area_struct *vma,
 					vm_flags_t set, vm_flags_t clear)

@@ -107,6 +107,10 @@ const struct usm_stat_field usm_stat_fields[] = {
 	FIELD(events_lost),
 	FIELD(arms),
 	FIELD(brk_refused),
+	FIELD(evicted),
+	FIELD(evictions),
+	FIELD(refaults),
+	FIELD(corrupt),
 	{ .name = NULL },
 };
 

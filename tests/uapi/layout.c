@@ -27,6 +27,7 @@ AT(usm_ring, offset, 8);
 /* What the two sides write lies in cache lines of their own. */
 AT(usm_ring, head, 64);
 AT(usm_ring, top, 68);
+AT(usm_ring, evicted_top, 72);
 AT(usm_ring, tail, 128);
 AT(usm_ring, want, 132);
 AT(usm_ring, lost, 192);
@@ -80,7 +81,7 @@ AT(usm_attach, domain_fd, 16);
 SIZE(usm_release, 16);
 AT(usm_release, id, 8);
 
-SIZE(usm_info, 104);
+SIZE(usm_info, 120);
 AT(usm_info, id, 8);
 AT(usm_info, table_size, 16);
 AT(usm_info, frame_size, 24);
@@ -124,6 +125,10 @@ AT(usm_stat, supplied, 192);
 AT(usm_stat, fallback_pages, 240);
 AT(usm_stat, forks, 272);
 AT(usm_stat, brk_refused, 368);
+AT(usm_stat, evicted, 376);
+AT(usm_stat, corrupt, 400);
+SIZE(usm_staged, 32);
+SIZE(usm_evicted, 8);
 
 _Static_assert(_IOC_NR(USM_IOC_QUERY) == 0x00 && _IOC_NR(USM_IOC_BIND) == 0x01 &&
 	       _IOC_NR(USM_IOC_LIST) == 0x02 && _IOC_NR(USM_IOC_ATTACH) == 0x03 &&

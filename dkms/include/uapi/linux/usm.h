@@ -67,7 +67,7 @@
 
 #define USM_LABEL_LEN		64	/* with the terminating NUL */
 #define USM_MAX_ORDER		9	/* of a fault: 2^9 pages */
-#define USM_MAX_FRAMES		(1u << 29)	/* 2 TiB */
+#define USM_MAX_FRAMES		(1u << 28)	/* 1 TiB */
 #define USM_MAX_RUN		512	/* frames in one supply entry */
 #define USM_MAX_COMMANDS	256	/* in one submission */
 #define USM_MAX_DEADLINE_MS	60000
@@ -123,7 +123,8 @@ struct usm_ring {
 	__u32 pad0[13];
 	__u32 head;		/* written by the producer */
 	__u32 top;		/* events: the table says nothing from this frame on yet */
-	__u32 pad1[14];
+	__u32 evicted_top;	/* events: no number from this on was in use yet */
+	__u32 pad1[13];
 	__u32 tail;		/* written by the consumer */
 	__u32 want;		/* supply: 1 from SUPPLY_LOW until more was seen */
 	__u32 pad2[14];
@@ -155,6 +156,9 @@ enum usm_event_type {
 	USM_EV_BROKEN = 11,	/* space: a copy failed in fork; its faults are SIGBUS */
 	USM_EV_OOM = 12,	/* space; arg: thread id that was killed */
 	USM_EV_RELEASED = 13,	/* the domain ends when its last space is gone */
+	USM_EV_REFAULT = 14,	/* space, page: somebody waits for the evicted page; arg: its key */
+	USM_EV_DISCARDED = 15,	/* arg: key of an evicted page that nobody has any more */
+	USM_EV_LOST = 16,	/* arg: key of one that came back wrong too often: SIGBUS */
 };
 
 enum usm_limit {
@@ -191,6 +195,52 @@ struct usm_event {
 #define USM_MMAP_TABLE		0x0000000000000000ull	/* PROT_READ only */
 #define USM_MMAP_EVENTS		0x0000010000000000ull
 #define USM_MMAP_SUPPLY		0x0000020000000000ull	/* ring of CPU n: + n * supply_size */
+#define USM_MMAP_EVICTED	0x0000030000000000ull	/* PROT_READ only */
+#define USM_MMAP_STAGING	0x0000040000000000ull
+
+/* ---------------------------------------------------------------- evicted pages */
+
+/*
+ * A page that was evicted has a number; number and generation are its key. The
+ * table at USM_MMAP_EVICTED says what became of each number, as the frame table
+ * does of frames: after lost events, look there.
+ */
+#define USM_MAX_EVICTED		(1u << 28)
+#define USM_EVICTED_PER_FRAME	8	/* numbers that a domain has */
+
+enum usm_evicted_state {
+	USM_EVICTED_NONE = 0,	/* not in use */
+	USM_EVICTED_AWAY = 1,	/* the instance has the content */
+	USM_EVICTED_WANTED = 2,	/* ... and somebody waits for it */
+	USM_EVICTED_COMING = 3,	/* USM_CMD_RESTORE is at work */
+	USM_EVICTED_READY = 4,	/* a frame holds it again, for the next who touches it */
+	USM_EVICTED_TAKEN = 5,	/* is being mapped */
+	USM_EVICTED_LOST = 6,	/* came back wrong: who touches it gets SIGBUS */
+};
+
+struct usm_evicted {
+	__u32 generation;	/* stepped each time the number is used */
+	__u32 state;		/* enum usm_evicted_state */
+};
+
+#define USM_EVICTED_KEY(number, generation) ((__u64)(generation) << 32 | (__u32)(number))
+#define USM_EVICTED_NUMBER(key)	((__u32)(key))
+#define USM_EVICTED_GENERATION(key) ((__u32)((key) >> 32))
+
+/*
+ * USM_MMAP_STAGING: struct usm_staged[USM_STAGING_PAGES], then, at
+ * usm_info.staging_offset, as many pages of content. USM_CMD_EVICT writes both,
+ * USM_CMD_RESTORE reads a page; what is there in between is the instance's.
+ */
+#define USM_STAGING_PAGES	64
+
+struct usm_staged {
+	__u64 key;		/* 0: was not evicted */
+	__u64 page;		/* address / page size */
+	__u32 space;
+	__u32 frame;		/* that it was in */
+	__u64 pad;
+};
 
 /* ------------------------------------------------------- ioctls on /dev/usm */
 
@@ -289,6 +339,9 @@ struct usm_info {
 	__u32 supply_size;	/* bytes of one ring at USM_MMAP_SUPPLY */
 	__u32 supply_rings;	/* number of rings */
 	char label[USM_LABEL_LEN];
+	__u64 evicted_size;	/* bytes of the mapping at USM_MMAP_EVICTED */
+	__u32 staging_size;	/* bytes of the mapping at USM_MMAP_STAGING */
+	__u32 staging_offset;	/* of its first page of content */
 };
 
 /*
@@ -329,6 +382,18 @@ enum usm_command_op {
 	/* Zero the FREE frames of the run, in the caller's thread. result: how
 	 * many of them are zeroed now. */
 	USM_CMD_ZERO = 3,
+	/* Evict the MAPPED frames of the run, at most USM_STAGING_PAGES; arg: the
+	 * staging page of the first. Frames that are shared, locked or in use by
+	 * the kernel stay. result: how many were evicted; the descriptors say
+	 * which. -EPERM: not the armed descriptor. What the staging holds when it
+	 * is armed again may be the only copy: save it first. */
+	USM_CMD_EVICT = 4,
+	/* Bring an evicted page back. arg: its key; frame: the staging page that
+	 * holds the content; count: 1; generation: 0. -ESTALE: nobody wants it any
+	 * more, or it is back. -EBADMSG: not the content that was evicted; it is
+	 * asked for again, but not for ever. -ENOMEM: no frame; it is wanted
+	 * still and not asked for again. */
+	USM_CMD_RESTORE = 5,
 };
 
 struct usm_command {
@@ -339,7 +404,7 @@ struct usm_command {
 	__u32 count;		/* its length: 1 to USM_MAX_RUN; GROW: any */
 	__u32 generation;	/* of the first frame; 0 for GROW. Stale: -ESTALE */
 	__s32 node;		/* GROW: NUMA node wanted, -1: any; others: 0 */
-	__u64 arg;		/* 0 */
+	__u64 arg;		/* EVICT, RESTORE; others: 0 */
 };
 
 /*
@@ -397,6 +462,10 @@ struct usm_stat {
 	__u64 events_lost;
 	__u64 arms;			/* armings */
 	__u64 brk_refused;		/* brk growth turned to mmap */
+	__u64 evicted;			/* now: pages */
+	__u64 evictions;		/* pages */
+	__u64 refaults;			/* pages that were mapped again */
+	__u64 corrupt;			/* restores with wrong content */
 };
 
 #define USM_IOC_INFO		_IOWR(USM_IOC_MAGIC, 0x20, struct usm_info)

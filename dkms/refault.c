@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The way back of an evicted page: a fault asks the instance for its number, what
+ * comes back is taken only if it is what went, and the fault maps it.
+ */
+#include <linux/highmem.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/swap.h>
+#include <linux/swapops.h>
+
+#include "compat/compat.h"
+#include "domain.h"
+#include "evict.h"
+#include "fault.h"
+#include "frame.h"
+#include "pte.h"
+#include "space.h"
+
+/* An instance may have to read from a disk. */
+#define USM_REFAULT_PATIENCE	10
+/* Wrong contents until the page counts as lost. */
+#define USM_RESTORE_TRIES	3
+/* A thread that exits cannot be killed any more: how long it waits at most. */
+#define USM_EXIT_PATIENCE	(30 * HZ)
+
+/* --------------------------------------------------------------------- restoring */
+
+/* Mark it as on its way; false: nobody waits for this key, or it is here. */
+static bool usm_restore_begin(struct usm_vault *vault, u32 number, u32 generation)
+{
+	struct usm_evicted *shown = usm_evicted_shown(vault, number);
+	bool begun;
+
+	spin_lock(&vault->lock);
+	begun = shown->generation == generation &&
+		(shown->state == USM_EVICTED_AWAY || shown->state == USM_EVICTED_WANTED ||
+		 shown->state == USM_EVICTED_LOST);
+	if (begun)
+		WRITE_ONCE(shown->state, USM_EVICTED_COMING);
+	spin_unlock(&vault->lock);
+	return begun;
+}
+
+/* The frame holds the content, or there is none and `state` is what it is then. */
+static void usm_restore_end(struct usm_domain *domain, u32 number, u64 key, u32 frame,
+			    enum usm_evicted_state state)
+{
+	struct usm_vault *vault = &domain->vault;
+	struct usm_evicted *shown = usm_evicted_shown(vault, number);
+	struct usm_evicted_page *page = usm_evicted_page(vault, number);
+	bool end;
+
+	spin_lock(&vault->lock);
+	end = !page->refs;
+	page->frame = end ? USM_NO_FRAME : frame;
+	WRITE_ONCE(shown->state, end ? USM_EVICTED_NONE :
+		   frame == USM_NO_FRAME ? state : USM_EVICTED_READY);
+	spin_unlock(&vault->lock);
+	if (end)
+		usm_evicted_end(domain, number, key, frame);
+	else if (frame == USM_NO_FRAME && state == USM_EVICTED_LOST)
+		usm_event_post(domain, USM_EV_LOST, 0, 0, 0, 1, key);
+	/* Also after a failure: who waits looks again. */
+	usm_domain_kick(domain);
+}
+
+/* Wrong content: ask again, but an instance that has lost it must not be asked for ever. */
+static enum usm_evicted_state usm_restore_wrong(struct usm_domain *domain, u32 number)
+{
+	struct usm_vault *vault = &domain->vault;
+	struct usm_evicted_page *page = usm_evicted_page(vault, number);
+	bool lost;
+
+	usm_count_add(domain, USM_N_CORRUPT, 1);
+	spin_lock(&vault->lock);
+	lost = ++page->wrong >= USM_RESTORE_TRIES;
+	page->epoch = 0;
+	spin_unlock(&vault->lock);
+	return lost ? USM_EVICTED_LOST : USM_EVICTED_AWAY;
+}
+
+int usm_restore(struct usm_domain *domain, const struct usm_command *cmd)
+{
+	u32 number = (u32)cmd->arg, frame = USM_NO_FRAME;
+	enum usm_evicted_state state = USM_EVICTED_READY;
+	struct usm_vault *vault = &domain->vault;
+	struct page *page;
+	int err = 0;
+
+	if (number >= vault->capacity || !vault->blocks[number >> USM_EVICTED_SHIFT])
+		return -ESTALE;
+	if (!usm_staging(domain))
+		return -ENOMEM;
+	if (!usm_restore_begin(vault, number, cmd->arg >> 32))
+		return -ESTALE;
+	if (!usm_frame_get_now(domain, &frame, false)) {
+		/* The instance knows that it is wanted, and that it has to try again. */
+		usm_restore_end(domain, number, cmd->arg, USM_NO_FRAME, USM_EVICTED_WANTED);
+		return -ENOMEM;
+	}
+	usm_frame_set_state(domain, frame, USM_FRAME_TAKEN);
+	page = usm_frame_page(domain, frame);
+	/* The instance may write to staging at any time: what counts is the copy. */
+	memcpy_to_page(page, 0, usm_staging_page(vault, cmd->frame), PAGE_SIZE);
+	if (usm_evicted_tag(vault, page, cmd->arg) != usm_evicted_page(vault, number)->tag) {
+		usm_evicted_give_back(domain, frame);
+		frame = USM_NO_FRAME;
+		state = usm_restore_wrong(domain, number);
+		err = -EBADMSG;
+	}
+	usm_restore_end(domain, number, cmd->arg, frame, state);
+	return err;
+}
+
+/* --------------------------------------------------------------------- refaulting */
+
+/* One fault on an evicted page. */
+struct usm_refault {
+	struct usm_space *space;
+	struct usm_bucket *bucket;
+	unsigned long page;
+	u32 value;			/* of the slot */
+	u32 number;
+	u64 key;
+	u64 epoch;
+	unsigned long since;		/* that the instance knows, in this epoch */
+	int kicks;
+};
+
+enum usm_refault_next { USM_REFAULT_AGAIN, USM_REFAULT_MAP, USM_REFAULT_WAIT, USM_REFAULT_LOST,
+			USM_REFAULT_OOM };
+
+/*
+ * See what there is, and ask the instance, once in each arming. The slot is looked
+ * at under the table's lock: the number is that of this page until it is let go.
+ */
+static enum usm_refault_next usm_refault_ask(struct usm_refault *refault)
+{
+	struct usm_space *space = refault->space;
+	struct usm_domain *domain = space->domain;
+	struct usm_vault *vault = &domain->vault;
+	struct usm_evicted_page *evicted;
+	enum usm_refault_next next = USM_REFAULT_WAIT;
+	struct usm_evicted *shown;
+	struct usm_table table;
+	bool ask = false;
+
+	/* Before the looks that a wait is for. */
+	refault->kicks = atomic_read_acquire(&domain->kicks);
+	refault->epoch = READ_ONCE(domain->epoch);
+	if (!usm_table_lock_alloc(space->mm, refault->page << PAGE_SHIFT, &table))
+		return USM_REFAULT_OOM;
+	refault->value = *usm_bucket_slot(refault->bucket, refault->page);
+	if (!(refault->value & USM_SLOT_EVICTED)) {
+		usm_table_unlock(&table);
+		return USM_REFAULT_AGAIN;
+	}
+	refault->number = refault->value & USM_SLOT_FRAME;
+	shown = usm_evicted_shown(vault, refault->number);
+	evicted = usm_evicted_page(vault, refault->number);
+	spin_lock(&vault->lock);
+	refault->key = usm_evicted_key(vault, refault->number);
+	if (shown->state == USM_EVICTED_READY) {
+		next = USM_REFAULT_MAP;
+	} else if (shown->state == USM_EVICTED_LOST) {
+		next = USM_REFAULT_LOST;
+	} else if ((shown->state == USM_EVICTED_AWAY || shown->state == USM_EVICTED_WANTED) &&
+		   evicted->epoch != refault->epoch) {
+		WRITE_ONCE(shown->state, USM_EVICTED_WANTED);
+		evicted->epoch = refault->epoch;
+		evicted->since = jiffies;
+		ask = true;
+	}
+	refault->since = evicted->since;
+	spin_unlock(&vault->lock);
+	if (ask)
+		usm_event_post(domain, USM_EV_REFAULT, space->id, refault->page, 0, 1,
+			       refault->key);
+	usm_table_unlock(&table);
+	return next;
+}
+
+/* Who waits here can neither be killed nor frozen, or keeps others waiting. */
+static bool usm_refault_must_end(struct vm_fault *vmf)
+{
+	return !usm_fault_may_wait(vmf) || (current->flags & (PF_EXITING | PF_DUMPCORE));
+}
+
+/*
+ * How long, in jiffies. An instance has its patience from when it was asked, however
+ * often something else wakes us. Without one a fault waits for the next, where
+ * nothing depends on its end: 0 there.
+ */
+static long usm_refault_patience(struct vm_fault *vmf, struct usm_refault *refault, bool armed)
+{
+	struct usm_domain *domain = refault->space->domain;
+	long all = USM_REFAULT_PATIENCE * msecs_to_jiffies(READ_ONCE(domain->deadline_ms));
+
+	if (armed)
+		return max(all - (long)(jiffies - refault->since), 0L);
+	if ((current->flags & PF_EXITING) && !(current->signal->flags & SIGNAL_GROUP_EXIT))
+		return max((long)USM_EXIT_PATIENCE - (long)(jiffies - refault->since), 0L);
+	return usm_refault_must_end(vmf) ? 0 : MAX_SCHEDULE_TIMEOUT;
+}
+
+/*
+ * Wait until something happened. Where the fault cannot be tried again its locks
+ * stay: what brings the page back takes none of them.
+ */
+static vm_fault_t usm_refault_wait(struct vm_fault *vmf, struct usm_refault *refault)
+{
+	struct usm_domain *domain = refault->space->domain;
+	bool armed = usm_domain_armed(domain), retry = usm_fault_may_wait(vmf);
+	long left = usm_refault_patience(vmf, refault, armed);
+	unsigned int state = TASK_FREEZABLE | (retry && (vmf->flags & FAULT_FLAG_INTERRUPTIBLE) ?
+					       TASK_INTERRUPTIBLE : TASK_KILLABLE);
+
+	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
+		return VM_FAULT_RETRY;
+	if (!left && !armed)
+		return usm_space_sigbus(refault->space, "an evicted page, and nobody has it");
+	usm_domain_get(domain);
+	if (retry)
+		usm_fault_unlock(vmf);
+	/* The space may go once the locks are gone; the domain does not. */
+	if (left)
+		left = ___wait_event(domain->waiters, ___wait_cond_timeout(
+					atomic_read(&domain->kicks) != refault->kicks),
+				     state, 0, left, __ret = schedule_timeout(__ret));
+	if (!left && armed)
+		usm_domain_miss(domain, refault->epoch);
+	usm_domain_put(domain);
+	return retry ? VM_FAULT_RETRY : VM_FAULT_NOPAGE;
+}
+
+static bool usm_refault_is(struct usm_vault *vault, struct usm_refault *refault)
+{
+	lockdep_assert_held(&vault->lock);
+	return usm_evicted_key(vault, refault->number) == refault->key &&
+	       usm_evicted_shown(vault, refault->number)->state == USM_EVICTED_READY;
+}
+
+/* The frame that came, if nobody else needs it. */
+static bool usm_refault_take(struct usm_vault *vault, struct usm_refault *refault, u32 *frame)
+{
+	struct usm_evicted_page *page = usm_evicted_page(vault, refault->number);
+	bool got;
+
+	spin_lock(&vault->lock);
+	got = usm_refault_is(vault, refault) && page->refs == 1;
+	if (got) {
+		*frame = page->frame;
+		page->frame = USM_NO_FRAME;
+		/* The slot is about to be filled: until then it is nobody's to ask for. */
+		WRITE_ONCE(usm_evicted_shown(vault, refault->number)->state, USM_EVICTED_TAKEN);
+	}
+	spin_unlock(&vault->lock);
+	return got;
+}
+
+/* 1 with a frame for this slot alone, 0: nobody shares the page, or -ENOMEM, -EAGAIN. */
+static int usm_refault_copy(struct usm_refault *refault, u32 *frame)
+{
+	struct usm_domain *domain = refault->space->domain;
+	struct usm_vault *vault = &domain->vault;
+	bool shared, copied;
+
+	spin_lock(&vault->lock);
+	shared = usm_refault_is(vault, refault) &&
+		 usm_evicted_page(vault, refault->number)->refs > 1;
+	spin_unlock(&vault->lock);
+	if (!shared)
+		return 0;
+	if (!usm_frame_get_now(domain, frame, refault->space->mm == current->mm))
+		return -ENOMEM;
+	spin_lock(&vault->lock);
+	copied = usm_refault_is(vault, refault);
+	if (copied)
+		copy_highpage(usm_frame_page(domain, *frame), usm_frame_page(domain,
+			      usm_evicted_page(vault, refault->number)->frame));
+	spin_unlock(&vault->lock);
+	if (copied)
+		return 1;
+	usm_evicted_give_back(domain, *frame);
+	return -EAGAIN;
+}
+
+/* Table locked: is the slot still that of the page that was asked for? */
+static bool usm_refault_still(struct usm_refault *refault, pte_t *pte)
+{
+	struct usm_vault *vault = &refault->space->domain->vault;
+
+	return *usm_bucket_slot(refault->bucket, refault->page) == refault->value &&
+	       usm_evicted_key(vault, refault->number) == refault->key && pte_none_mostly(*pte);
+}
+
+static vm_fault_t usm_refault_map(struct vm_fault *vmf, struct usm_refault *refault)
+{
+	struct usm_space *space = refault->space;
+	struct usm_domain *domain = space->domain;
+	unsigned long page = refault->page;
+	u32 frame = USM_NO_FRAME;
+	unsigned int first = 0;
+	struct usm_table table;
+	struct usm_drop drop;
+	pte_t *pte;
+	int copied;
+
+	copied = usm_refault_copy(refault, &frame);
+	if (copied == -ENOMEM)
+		return usm_cow_no_frame(space);
+	if (copied < 0)
+		return VM_FAULT_NOPAGE;
+	usm_drop_init(&drop, space);
+	/* What a discard is on its way over must not come back. */
+	usm_space_lock_settled(space, page, 1, &table);
+	pte = usm_table_pte(&table, page << PAGE_SHIFT);
+	if (!usm_refault_still(refault, pte) ||
+	    (!copied && !usm_refault_take(&domain->vault, refault, &frame))) {
+		usm_table_unlock(&table);
+		if (copied)
+			usm_evicted_give_back(domain, frame);
+		return VM_FAULT_NOPAGE;
+	}
+	usm_slot_drop(refault->bucket, page, &drop);
+	usm_frame_map(vmf->vma, space, refault->bucket, page, frame, pte, &first);
+	if (first)
+		usm_mapped_stat_add(usm_frame_page(domain, frame), first);
+	usm_table_unlock(&table);
+	usm_rss_add(space->mm, 1);
+	usm_count_add(domain, USM_N_MAPPED, 1);
+	usm_count_add(domain, USM_N_REFAULTS, 1);
+	usm_drop_finish(&drop);
+	return VM_FAULT_NOPAGE;
+}
+
+vm_fault_t usm_refault(struct vm_fault *vmf, struct usm_space *space,
+		       struct usm_bucket *bucket, unsigned long page)
+{
+	struct usm_refault refault = { .space = space, .bucket = bucket, .page = page };
+
+	switch (usm_refault_ask(&refault)) {
+	case USM_REFAULT_MAP:
+		return usm_refault_map(vmf, &refault);
+	case USM_REFAULT_WAIT:
+		return usm_refault_wait(vmf, &refault);
+	case USM_REFAULT_LOST:
+		return usm_space_sigbus(space, "an evicted page came back wrong");
+	case USM_REFAULT_OOM:
+		return VM_FAULT_OOM;
+	case USM_REFAULT_AGAIN:
+		break;
+	}
+	return VM_FAULT_NOPAGE;
+}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Evicted pages by number, what is known of them, and the staging pages. */
+#include <linux/highmem.h>
+#include <linux/idr.h>
+#include <linux/random.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include "domain.h"
+#include "evict.h"
+#include "frame.h"
+
+static_assert(sizeof(struct usm_evicted) * USM_EVICTED_BLOCK <= PAGE_SIZE);
+static_assert(sizeof(struct usm_staged) * USM_STAGING_PAGES <= PAGE_SIZE);
+
+int usm_vault_init(struct usm_vault *vault, u32 frames)
+{
+	spin_lock_init(&vault->lock);
+	mutex_init(&vault->staging_lock);
+	ida_init(&vault->ids);
+	get_random_bytes(&vault->key, sizeof(vault->key));
+	vault->capacity = min_t(u64, (u64)frames * USM_EVICTED_PER_FRAME, USM_MAX_EVICTED);
+	vault->blocks = kvcalloc(DIV_ROUND_UP(vault->capacity, USM_EVICTED_BLOCK),
+				 sizeof(*vault->blocks), GFP_KERNEL_ACCOUNT);
+	return vault->blocks ? 0 : -ENOMEM;
+}
+
+static void usm_evicted_block_free(struct usm_evicted_block *block)
+{
+	if (!block)
+		return;
+	free_page((unsigned long)block->shown);
+	kvfree(block);
+}
+
+void usm_vault_uninit(struct usm_vault *vault)
+{
+	u32 i;
+
+	for (i = 0; vault->blocks && i < DIV_ROUND_UP(vault->capacity, USM_EVICTED_BLOCK); i++)
+		usm_evicted_block_free(vault->blocks[i]);
+	kvfree(vault->blocks);
+	vfree(vault->staging);
+	ida_destroy(&vault->ids);
+	memzero_explicit(&vault->key, sizeof(vault->key));
+}
+
+size_t usm_vault_table_size(const struct usm_vault *vault)
+{
+	return (size_t)DIV_ROUND_UP(vault->capacity, USM_EVICTED_BLOCK) << PAGE_SHIFT;
+}
+
+unsigned long usm_vault_table_pfn(struct usm_vault *vault, u32 index)
+{
+	struct usm_evicted_block *block = smp_load_acquire(&vault->blocks[index]);
+
+	return block ? PHYS_PFN(__pa(block->shown)) : 0;
+}
+
+size_t usm_staging_offset(void)
+{
+	return PAGE_SIZE;
+}
+
+size_t usm_staging_size(void)
+{
+	return usm_staging_offset() + USM_STAGING_PAGES * PAGE_SIZE;
+}
+
+void *usm_staging(struct usm_domain *domain)
+{
+	struct usm_vault *vault = &domain->vault;
+	void *staging = smp_load_acquire(&vault->staging);
+
+	/* An eviction may hold the lock for long, and restoring must not wait for it. */
+	if (staging)
+		return staging;
+	mutex_lock(&vault->staging_lock);
+	if (!vault->staging)
+		smp_store_release(&vault->staging, vmalloc_user(usm_staging_size()));
+	mutex_unlock(&vault->staging_lock);
+	return vault->staging;
+}
+
+u64 usm_evicted_tag(struct usm_vault *vault, struct page *page, u64 key)
+{
+	void *content = kmap_local_page(page);
+	u64 hash = siphash(content, PAGE_SIZE, &vault->key);
+
+	kunmap_local(content);
+	return siphash_2u64(hash, key, &vault->key);
+}
+
+static struct usm_evicted_block *usm_evicted_block_make(struct usm_domain *domain, u32 index)
+{
+	struct usm_evicted_block *block = READ_ONCE(domain->vault.blocks[index]), *other;
+	/* Where there is no room, eviction must not be what calls the OOM killer. */
+	gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN;
+	struct mem_cgroup *old;
+
+	if (block)
+		return block;
+	old = set_active_memcg(domain->memcg);
+	block = kvzalloc(sizeof(*block), gfp);
+	if (block)
+		block->shown = (void *)get_zeroed_page(gfp);
+	set_active_memcg(old);
+	if (!block || !block->shown) {
+		usm_evicted_block_free(block);
+		return NULL;
+	}
+	other = cmpxchg(&domain->vault.blocks[index], NULL, block);
+	if (other) {
+		usm_evicted_block_free(block);
+		return other;
+	}
+	usm_events_evicted_top(&domain->events, (index + 1) << USM_EVICTED_SHIFT);
+	return block;
+}
+
+int usm_evicted_new(struct usm_domain *domain, struct page *page, u64 *key)
+{
+	struct usm_vault *vault = &domain->vault;
+	int number = ida_alloc_max(&vault->ids, vault->capacity - 1, GFP_KERNEL);
+	struct usm_evicted *shown;
+	u64 tag;
+
+	if (number < 0)
+		return number == -ENOSPC ? -ENOSPC : -ENOMEM;
+	if (!usm_evicted_block_make(domain, number >> USM_EVICTED_SHIFT)) {
+		ida_free(&vault->ids, number);
+		return -ENOMEM;
+	}
+	/* Nobody else looks at a number that is not in use. */
+	shown = usm_evicted_shown(vault, number);
+	WRITE_ONCE(shown->generation, shown->generation + 1);
+	*key = usm_evicted_key(vault, number);
+	tag = usm_evicted_tag(vault, page, *key);
+	spin_lock(&vault->lock);
+	*usm_evicted_page(vault, number) = (struct usm_evicted_page) {
+		.tag = tag, .refs = 1, .frame = USM_NO_FRAME,
+	};
+	WRITE_ONCE(shown->state, USM_EVICTED_AWAY);
+	spin_unlock(&vault->lock);
+	usm_count_add(domain, USM_N_EVICTED, 1);
+	return number;
+}
+
+void usm_evicted_get(struct usm_domain *domain, u32 number)
+{
+	spin_lock(&domain->vault.lock);
+	usm_evicted_page(&domain->vault, number)->refs++;
+	spin_unlock(&domain->vault.lock);
+}
+
+void usm_evicted_give_back(struct usm_domain *domain, u32 frame)
+{
+	usm_frame_set_free(domain, frame);
+	usm_event_post(domain, USM_EV_FREED, 0, 0, frame, 1, 0);
+	usm_domain_kick(domain);
+}
+
+void usm_evicted_end(struct usm_domain *domain, u32 number, u64 key, u32 frame)
+{
+	if (frame != USM_NO_FRAME)
+		usm_evicted_give_back(domain, frame);
+	usm_count_add(domain, USM_N_EVICTED, -1);
+	usm_event_post(domain, USM_EV_DISCARDED, 0, 0, 0, 1, key);
+	ida_free(&domain->vault.ids, number);
+}
+
+void usm_evicted_put(struct usm_domain *domain, u32 number)
+{
+	struct usm_vault *vault = &domain->vault;
+	struct usm_evicted *shown = usm_evicted_shown(vault, number);
+	struct usm_evicted_page *page = usm_evicted_page(vault, number);
+	u64 key = usm_evicted_key(vault, number);
+	bool end, waiters;
+	u32 frame;
+
+	spin_lock(&vault->lock);
+	/* Who brings it back just now will see that nobody is left. */
+	end = !--page->refs && shown->state != USM_EVICTED_COMING;
+	/* Who waits at this slot waits in vain, whoever else names the page. */
+	waiters = shown->state == USM_EVICTED_WANTED || shown->state == USM_EVICTED_COMING ||
+		  shown->state == USM_EVICTED_TAKEN;
+	frame = page->frame;
+	if (end) {
+		page->frame = USM_NO_FRAME;
+		WRITE_ONCE(shown->state, USM_EVICTED_NONE);
+	}
+	spin_unlock(&vault->lock);
+	if (end)
+		usm_evicted_end(domain, number, key, frame);
+	if (waiters)
+		usm_domain_kick(domain);
+}
