@@ -4,12 +4,12 @@
 UAPI_DIR	:= tests/uapi
 UAPI_FLAGS	:= -D_FILE_OFFSET_BITS=64
 UAPI_INCLUDES	:= -Idkms/include/uapi
-UAPI_TEST_OBJS	:= uapitest.o test_device.o test_port.o test_command.o test_supply.o \
+UAPI_TEST_OBJS	:= uapitest.o test_device.o test_port.o test_command.o test_supply.o test_evict.o \
 		   layout.o domain.o
 
 $(eval $(call usm_room,$(UAPI_DIR),$(UAPI_INCLUDES),,$(UAPI_FLAGS)))
 $(eval $(call usm_program,$(O)/$(UAPI_DIR)/miniinst,\
-	$(addprefix $(O)/$(UAPI_DIR)/,miniinst.o feeder.o domain.o)))
+	$(addprefix $(O)/$(UAPI_DIR)/,miniinst.o feeder.o evictor.o domain.o)))
 $(eval $(call usm_program,$(O)/$(UAPI_DIR)/uapitest,\
 	$(addprefix $(O)/$(UAPI_DIR)/,$(UAPI_TEST_OBJS))))
 

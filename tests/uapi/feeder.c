@@ -102,6 +102,8 @@ bool feeder_events(struct feeder *feeder)
 			fell_back = true;
 			break;
 		default:
+			if (feeder->other)
+				feeder->other(feeder->context, &event);
 			break;
 		}
 	}

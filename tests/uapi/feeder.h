@@ -28,6 +28,10 @@ struct feeder {
 	bool growing;		/* a GROW is under way */
 	bool limited;		/* the last one hit a limit; wait for a hint */
 	uint64_t lost;		/* of the event ring, as last seen */
+
+	/* Gets the events that are not about supply; may be NULL. */
+	void (*other)(void *context, const struct usm_event *event);
+	void *context;
 };
 
 void feeder_init(struct feeder *feeder, struct domain *domain, uint32_t grow_step,

@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "domain.h"
+#include "evictor.h"
 #include "feeder.h"
 
 #define EXIT_LEAK		126
@@ -40,6 +41,7 @@ struct options {
 	unsigned int order;
 	unsigned int deadline_ms;
 	unsigned int run;
+	unsigned int evict;	/* pages a second */
 	long stall_ms;		/* -1: never */
 	long resume_ms;		/* -1: never */
 	bool arm;
@@ -53,16 +55,20 @@ struct options {
 	char **command;
 };
 
-enum source { SOURCE_DOMAIN, SOURCE_CHILD, SOURCE_SIGNAL, SOURCE_TIMER };
+enum source { SOURCE_DOMAIN, SOURCE_CHILD, SOURCE_SIGNAL, SOURCE_TIMER, SOURCE_EVICT };
+
+#define EVICT_INTERVAL_MS	10
 
 struct run {
 	const struct options *options;
 	struct domain domain;
 	struct feeder feeder;
+	struct evictor evictor;
 	int device;
 	int epoll;
 	int signals;
 	int timer;
+	int evict;
 	pid_t child;
 	int child_fd;
 	bool stalled;
@@ -84,6 +90,7 @@ static void usage(FILE *file)
 	      "  --resume MS            go on MS after the stall (default: never)\n"
 	      "  --unmanaged-move-self  start PROGRAM outside; it finds the cgroup's path\n"
 	      "                         in USM_CGROUP and moves itself\n"
+	      "  --evict N              evict N pages a second, at random (default 0)\n"
 	      "  --leakcheck            afterwards nothing may be mapped, shared or held\n"
 	      "  --keep                 leave the domain bound\n"
 	      "  --verbose              tell what happens on stderr\n",
@@ -106,7 +113,7 @@ static void options_parse(struct options *o, int argc, char **argv)
 {
 	enum { CGROUP = 256, CEILING, ORDER, RESERVE, GROW, DEADLINE, RUN, ZERO,
 	       NO_ARM, NO_SUPPLY, NO_REARM, STALL, RESUME, MOVE_SELF, LEAKCHECK,
-	       KEEP, VERBOSE, HELP };
+	       EVICT, KEEP, VERBOSE, HELP };
 	static const struct option table[] = {
 		{ "cgroup", required_argument, NULL, CGROUP },
 		{ "ceiling-mib", required_argument, NULL, CEILING },
@@ -122,6 +129,7 @@ static void options_parse(struct options *o, int argc, char **argv)
 		{ "stall", required_argument, NULL, STALL },
 		{ "resume", required_argument, NULL, RESUME },
 		{ "unmanaged-move-self", no_argument, NULL, MOVE_SELF },
+		{ "evict", required_argument, NULL, EVICT },
 		{ "leakcheck", no_argument, NULL, LEAKCHECK },
 		{ "keep", no_argument, NULL, KEEP },
 		{ "verbose", no_argument, NULL, VERBOSE },
@@ -146,6 +154,7 @@ static void options_parse(struct options *o, int argc, char **argv)
 		case STALL:	o->stall_ms = number_or_die(optarg, 3600000); break;
 		case RESUME:	o->resume_ms = number_or_die(optarg, 3600000); break;
 		case MOVE_SELF:	o->move_self = true; break;
+		case EVICT:	o->evict = number_or_die(optarg, 1 << 20); break;
 		case LEAKCHECK:	o->leakcheck = true; break;
 		case KEEP:	o->keep = true; break;
 		case VERBOSE:	o->verbose = true; break;
@@ -210,6 +219,8 @@ static void serve(struct run *run)
 	if (run->stalled || !run->options->arm)
 		return;
 	fell_back = feeder_events(&run->feeder);
+	if (run->options->evict)
+		evictor_catch_up(&run->evictor);
 	if (fell_back && run->options->rearm) {
 		struct usm_stat stat;
 
@@ -290,6 +301,38 @@ static void timer_fired(struct run *run)
 	serve(run);
 }
 
+static void evict_event(void *context, const struct usm_event *event)
+{
+	evictor_event(context, event);
+}
+
+static void evict_some(struct run *run)
+{
+	uint64_t ticks;
+
+	if (read(run->evict, &ticks, sizeof(ticks)) < 0 || run->stalled)
+		return;
+	/* What was late is not made up for: faults come first. */
+	evictor_evict(&run->evictor, run->options->evict * EVICT_INTERVAL_MS / 1000 + 1);
+	serve(run);
+}
+
+static void evict_begin(struct run *run)
+{
+	static const struct itimerspec every = {
+		{ 0, EVICT_INTERVAL_MS * 1000000 }, { 0, EVICT_INTERVAL_MS * 1000000 },
+	};
+
+	evictor_init_or_die(&run->evictor, &run->domain);
+	run->feeder.other = evict_event;
+	run->feeder.context = &run->evictor;
+	run->evict = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (run->evict < 0)
+		err(DOMAIN_EXIT_FAILURE, "timerfd_create");
+	timerfd_settime(run->evict, 0, &every, NULL);
+	watch_or_die(run, run->evict, EPOLLIN, SOURCE_EVICT);
+}
+
 static void signal_forward(struct run *run)
 {
 	struct signalfd_siginfo info;
@@ -318,6 +361,9 @@ static int loop_run(struct run *run)
 				break;
 			case SOURCE_SIGNAL:
 				signal_forward(run);
+				break;
+			case SOURCE_EVICT:
+				evict_some(run);
 				break;
 			case SOURCE_CHILD:
 				if (waitpid(run->child, &status, 0) != run->child)
@@ -370,7 +416,8 @@ static bool leak_check(struct run *run, struct usm_stat *stat)
 
 		if (domain_stat(&run->domain, stat) < 0)
 			return false;
-		if (!stat->spaces && !stat->frames_mapped && !stat->frames_held)
+		if (!stat->spaces && !stat->frames_mapped && !stat->frames_held &&
+		    !stat->evicted && (!run->options->evict || !evictor_kept(&run->evictor)))
 			return true;
 		if (ms_now() >= end)
 			break;
@@ -378,10 +425,10 @@ static bool leak_check(struct run *run, struct usm_stat *stat)
 		if (epoll_wait(run->epoll, &event, 1, 10) > 0)
 			serve(run);
 	}
-	warnx("leak: %u spaces, %" PRIu64 " frames mapped, %" PRIu64 " shared, %" PRIu64 " held "
-	      "after the last process is gone", stat->spaces,
+	warnx("leak: %u spaces, %" PRIu64 " frames mapped, %" PRIu64 " shared, %" PRIu64 " held, %"
+	      PRIu64 " evicted after the last process is gone", stat->spaces,
 	      (uint64_t)stat->frames_mapped, (uint64_t)stat->frames_shared,
-	      (uint64_t)stat->frames_held);
+	      (uint64_t)stat->frames_held, (uint64_t)stat->evicted);
 	procs_print(run->options->cgroup);
 	return false;
 }
@@ -424,6 +471,8 @@ int main(int argc, char **argv)
 	 */
 	watch_or_die(&run, run.domain.fd, EPOLLIN | EPOLLET, SOURCE_DOMAIN);
 
+	if (options.evict)
+		evict_begin(&run);
 	if (options.arm) {
 		serve_arm(&run);
 		serve(&run);
@@ -441,6 +490,12 @@ int main(int argc, char **argv)
 		domain_stat_print(stderr, &stat);
 	if (!options.keep && domain_release(run.device, run.domain.id) < 0)
 		warnx("cannot release the domain");
+	if (options.evict) {
+		warnx("evicted %" PRIu64 " pages, brought back %" PRIu64 ", %" PRIu64
+		      " late, %" PRIu64 " refused", run.evictor.stored, run.evictor.restored,
+		      run.evictor.late, run.evictor.refused);
+		evictor_done(&run.evictor);
+	}
 	feeder_done(&run.feeder);
 	domain_unmap(&run.domain);
 

@@ -297,6 +297,7 @@ int main(int argc, char **argv)
 	port_tests();
 	command_tests();
 	supply_tests();
+	evict_tests();
 
 	printf("uapitest: %lu checks, %lu errors\n", checks, errors);
 	return errors ? 1 : 0;

@@ -76,6 +76,7 @@ void device_tests(void);
 void port_tests(void);
 void command_tests(void);
 void supply_tests(void);
+void evict_tests(void);
 
 int layout_checked(void);
 

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* USM_CMD_EVICT and USM_CMD_RESTORE, and what a dishonest instance makes of them. */
+#include "uapitest.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define CEILING		2048
+#define DEADLINE_MS	300
+#define PAGES		200	/* that the guest writes */
+
+struct vault {
+	struct usm_staged *staged;
+	const struct usm_evicted *table;
+	/* What was evicted, with its content. */
+	uint32_t count;
+	uint64_t keys[PAGES * 2];
+	char content[PAGES * 2][PAGE];
+};
+
+static struct vault vault;
+
+static char *staging(const struct bound *bound, uint32_t index)
+{
+	return (char *)vault.staged + bound->domain.info.staging_offset + (size_t)index * PAGE;
+}
+
+static void vault_map(const struct bound *bound)
+{
+	const struct usm_info *info = &bound->domain.info;
+	int fd = bound->domain.fd;
+
+	expect(info->staging_size >= info->staging_offset + USM_STAGING_PAGES * PAGE &&
+	       info->staging_offset >= USM_STAGING_PAGES * sizeof(struct usm_staged),
+	       "staging of %u bytes, content from %u", info->staging_size, info->staging_offset);
+	vault.staged = mmap(NULL, info->staging_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+			    (off_t)USM_MMAP_STAGING);
+	vault.table = mmap(NULL, info->evicted_size, PROT_READ, MAP_SHARED, fd,
+			   (off_t)USM_MMAP_EVICTED);
+	expect(vault.staged != MAP_FAILED && vault.table != MAP_FAILED, "mmap: %s",
+	       strerror(errno));
+	expect(mmap(NULL, info->evicted_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		    (off_t)USM_MMAP_EVICTED) == MAP_FAILED, "the table was mapped for writing");
+	expect(mmap(NULL, info->staging_size + PAGE, PROT_READ, MAP_SHARED, fd,
+		    (off_t)USM_MMAP_STAGING) == MAP_FAILED, "more than the staging was mapped");
+	expect(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd,
+		    (off_t)USM_MMAP_STAGING + PAGE) == MAP_FAILED, "a part of it was mapped");
+}
+
+static int command(const struct bound *bound, uint16_t op, uint32_t frame, uint32_t count,
+		   uint32_t generation, uint64_t arg)
+{
+	struct usm_command c = {
+		.op = op, .frame = frame, .count = count, .generation = generation, .arg = arg,
+	};
+
+	return domain_command(&bound->domain, &c);
+}
+
+static int restore(const struct bound *bound, uint64_t key, const char *content)
+{
+	memcpy(staging(bound, 3), content, PAGE);
+	return command(bound, USM_CMD_RESTORE, 3, 1, 0, key);
+}
+
+static uint32_t generation(const struct bound *bound, uint32_t frame)
+{
+	struct usm_frame value = domain_frame_read(&bound->domain, frame);
+
+	return USM_FRAME_GENERATION(&value);
+}
+
+/* What is READY and was never touched is not with us any more. */
+static void vault_forget(const struct bound *bound)
+{
+	vault.count = bound_stat(bound).evicted;
+	memset(vault.keys, 0, sizeof(vault.keys));
+}
+
+/* Everything that may be evicted; remembered in the vault. */
+static void evict_all(const struct bound *bound)
+{
+	uint32_t before = vault.count;
+
+	for (uint32_t frame = 0; frame < CEILING; frame++) {
+		uint32_t count = 0;
+		int r;
+
+		while (count < 16 && frame + count < CEILING &&
+		       bound->domain.table[frame + count].state == USM_FRAME_MAPPED)
+			count++;
+		if (!count)
+			continue;
+		r = command(bound, USM_CMD_EVICT, frame, count, generation(bound, frame), 8);
+		expect(r >= 0 && r <= (int)count, "evict of %u: %d", count, r);
+		for (uint32_t i = 8; i < 8 + count && vault.count < PAGES * 2; i++) {
+			if (!vault.staged[i].key)
+				continue;
+			expect_number(vault.staged[i].frame, frame + i - 8);
+			vault.keys[vault.count] = vault.staged[i].key;
+			memcpy(vault.content[vault.count++], staging(bound, i), PAGE);
+		}
+		frame += count - 1;
+	}
+	expect(vault.count > before, "nothing was evicted");
+	expect_number(bound_stat(bound).evicted, vault.count);
+}
+
+static void arguments_tests(struct bound *bound, uint32_t frame)
+{
+	uint32_t good = generation(bound, frame);
+
+	expect_error(command(bound, USM_CMD_EVICT, frame, 0, good, 0), -EINVAL);
+	expect_error(command(bound, USM_CMD_EVICT, frame, USM_STAGING_PAGES + 1, good, 0), -EINVAL);
+	expect_error(command(bound, USM_CMD_EVICT, frame, 1, good, USM_STAGING_PAGES), -EINVAL);
+	expect_error(command(bound, USM_CMD_EVICT, frame, 2, good, USM_STAGING_PAGES - 1), -EINVAL);
+	expect_error(command(bound, USM_CMD_EVICT, frame, 1, good, UINT64_MAX), -EINVAL);
+	expect_error(command(bound, USM_CMD_EVICT, CEILING, 1, good, 0), -EINVAL);
+	expect_error(command(bound, USM_CMD_EVICT, frame, 1, good + 1, 0), -ESTALE);
+	expect_ok(domain_ioctl(bound->domain.fd, USM_IOC_DISARM, NULL));
+	expect_error(command(bound, USM_CMD_EVICT, frame, 1, good, 0), -EPERM);
+	expect_ok(domain_arm(&bound->domain, NULL));
+	expect_error(command(bound, USM_CMD_RESTORE, 0, 1, 0, 0), -ESTALE);
+	expect_error(command(bound, USM_CMD_RESTORE, 0, 1, 0, UINT64_MAX), -ESTALE);
+	expect_error(command(bound, USM_CMD_RESTORE, 0, 1, 0,
+			     USM_EVICTED_KEY(USM_MAX_EVICTED, 1)), -ESTALE);
+	expect_error(command(bound, USM_CMD_RESTORE, USM_STAGING_PAGES, 1, 0, 0), -EINVAL);
+	expect_error(command(bound, USM_CMD_RESTORE, 0, 2, 0, 0), -EINVAL);
+	expect_error(command(bound, USM_CMD_RESTORE, 0, 1, 1, 0), -EINVAL);
+}
+
+/* Ahead of any fault, with wrong keys and content first. */
+static void ahead_tests(struct bound *bound, struct guest *guest)
+{
+	struct usm_stat before = bound_stat(bound), after;
+	struct usm_event event;
+	uint64_t key;
+
+	evict_all(bound);
+	key = vault.keys[0];
+	expect_number(vault.table[USM_EVICTED_NUMBER(key)].state, USM_EVICTED_AWAY);
+	expect_number(vault.table[USM_EVICTED_NUMBER(key)].generation, USM_EVICTED_GENERATION(key));
+	expect_error(restore(bound, key + (1ull << 32), vault.content[0]), -ESTALE);
+	/* The content of another page, and a bit that flipped. */
+	vault.content[0][100] ^= 1;
+	expect_error(restore(bound, key, vault.content[0]), -EBADMSG);
+	vault.content[0][100] ^= 1;
+	for (uint32_t i = 1; i < vault.count; i++) {
+		if (memcmp(vault.content[0], vault.content[i], PAGE) == 0)
+			continue;
+		expect_error(restore(bound, key, vault.content[i]), -EBADMSG);
+		break;
+	}
+	expect_number(bound_stat(bound).corrupt, before.corrupt + 2);
+	expect_number(vault.table[USM_EVICTED_NUMBER(key)].state, USM_EVICTED_AWAY);
+	/* Once more, and it counts as lost; what is right is taken all the same. */
+	memset(staging(bound, 3), 0x5a, PAGE);
+	expect_error(command(bound, USM_CMD_RESTORE, 3, 1, 0, key), -EBADMSG);
+	expect_number(vault.table[USM_EVICTED_NUMBER(key)].state, USM_EVICTED_LOST);
+	expect(bound_event(bound, USM_EV_LOST, 5000, &event) && event.arg == key, "no EV_LOST");
+	expect_ok(restore(bound, key, vault.content[0]));
+	expect_number(vault.table[USM_EVICTED_NUMBER(key)].state, USM_EVICTED_READY);
+	expect_error(restore(bound, key, vault.content[0]), -ESTALE);
+	for (uint32_t i = 1; i < vault.count; i++)
+		expect_ok(restore(bound, vault.keys[i], vault.content[i]));
+	expect(guest_verify(guest), "memory that was evicted and brought back");
+	after = bound_stat(bound);
+	expect(after.refaults >= before.refaults + PAGES, "%llu pages came back",
+	       (unsigned long long)(after.refaults - before.refaults));
+}
+
+/* What the guest waits for; a wrong content first for each. */
+static void asked_tests(struct bound *bound, struct guest *guest)
+{
+	uint32_t asked = 0;
+
+	vault_forget(bound);
+	evict_all(bound);
+	guest_touch_begin(guest, 0);
+	for (;;) {
+		struct usm_event event;
+		uint32_t i = 0;
+
+		if (!bound_event(bound, USM_EV_REFAULT, asked < PAGES ? 5000 : 500, &event))
+			break;
+		while (i < vault.count && vault.keys[i] != event.arg)
+			i++;
+		if (!expect(i < vault.count, "a key that was not given: %llx",
+			    (unsigned long long)event.arg))
+			break;
+		/* After the wrong content it was asked for once more. */
+		if (vault.table[USM_EVICTED_NUMBER(event.arg)].state != USM_EVICTED_WANTED)
+			continue;
+		memset(staging(bound, 5), 0x5a, PAGE);
+		expect_error(command(bound, USM_CMD_RESTORE, 5, 1, 0, event.arg), -EBADMSG);
+		expect_ok(restore(bound, event.arg, vault.content[i]));
+		asked++;
+	}
+	expect(guest_touch_end(guest), "memory that came back one by one");
+	expect(asked >= PAGES, "%u pages were asked for", asked);
+}
+
+/* Nobody answers: the domain falls back, and the next instance is asked again. */
+static void deadline_tests(struct bound *bound, struct guest *guest)
+{
+	struct usm_event event;
+
+	vault_forget(bound);
+	evict_all(bound);
+	guest_touch_begin(guest, 0);
+	expect(bound_event(bound, USM_EV_REFAULT, 5000, &event), "nobody was asked");
+	for (int i = 0; i < 400 && bound_stat(bound).state == USM_FALLBACK_NONE; i++)
+		usleep(50000);
+	expect_number(bound_stat(bound).state, USM_FALLBACK_DEADLINE);
+	/* Out of the table, as one that has not seen the events. */
+	expect_ok(domain_arm(&bound->domain, NULL));
+	for (uint32_t i = 0; i < vault.count; i++)
+		if (vault.keys[i] &&
+		    vault.table[USM_EVICTED_NUMBER(vault.keys[i])].state != USM_EVICTED_READY)
+			expect_ok(restore(bound, vault.keys[i], vault.content[i]));
+	expect(guest_touch_end(guest), "memory after the instance was another");
+}
+
+void evict_tests(void)
+{
+	struct bound bound;
+	struct guest guest;
+	uint32_t frame = 0;
+
+	bound_create(&bound, "evict", CEILING, 0, DEADLINE_MS);
+	bound_grow(&bound, CEILING);
+	vault_map(&bound);
+	guest_start(&guest, &bound);
+	expect(guest_touch(&guest, PAGES), "touch in fallback");
+	expect_ok(domain_arm(&bound.domain, NULL));
+	while (frame < CEILING - 1 && bound.domain.table[frame].state != USM_FRAME_MAPPED)
+		frame++;
+	arguments_tests(&bound, frame);
+	ahead_tests(&bound, &guest);
+	asked_tests(&bound, &guest);
+	deadline_tests(&bound, &guest);
+	guest_stop(&guest);
+	munmap(vault.staged, bound.domain.info.staging_size);
+	munmap((void *)vault.table, bound.domain.info.evicted_size);
+	bound_destroy(&bound);
+}
