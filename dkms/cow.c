@@ -62,7 +62,6 @@ static void usm_cow_replace(struct vm_area_struct *vma, struct usm_space *space,
 {
 	struct usm_domain *domain = space->domain;
 	u32 *slot = usm_bucket_slot(bucket, at);
-	unsigned int first = 0;
 	struct usm_table table;
 	struct usm_drop drop;
 	bool dropped;
@@ -80,13 +79,7 @@ static void usm_cow_replace(struct vm_area_struct *vma, struct usm_space *space,
 		usm_cow_give_back(domain, frame);
 		return;
 	}
-	usm_frame_map(vma, space, bucket, at, frame,
-		      usm_table_pte(&table, at << PAGE_SHIFT), &first);
-	if (first)
-		usm_mapped_stat_add(usm_frame_page(domain, frame), first);
-	usm_table_unlock(&table);
-	usm_rss_add(space->mm, 1);
-	usm_count_add(domain, USM_N_MAPPED, 1);
+	usm_frame_map_alone(vma, space, bucket, at, frame, &table);
 	usm_count_add(domain, USM_N_COW_COPIED, 1);
 	usm_event_post(domain, USM_EV_COW, space->id, at, frame, 1, 0);
 	usm_drop_finish(&drop);

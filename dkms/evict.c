@@ -120,24 +120,19 @@ static void usm_evict_tell(struct usm_eviction *ev, unsigned int i, u64 key)
 static unsigned int usm_evict_finish(struct usm_eviction *ev, const int *numbers,
 				     const u64 *keys)
 {
-	DECLARE_BITMAP(stay, USM_EVICT_BATCH);
 	unsigned int i, done = 0, back = 0;
 	struct usm_table table;
 	struct usm_drop drop;
+	bool stay = false;
 
-	bitmap_zero(stay, USM_EVICT_BATCH);
 	for_each_set_bit(i, ev->busy, USM_EVICT_BATCH)
-		if (numbers[i] < 0)
-			__set_bit(i, stay);
+		stay |= numbers[i] < 0;
 	usm_drop_init(&drop, ev->space);
 	/*
 	 * What is evicted, a discard under way will find when it ends. What is mapped
 	 * again it would not.
 	 */
-	if (bitmap_empty(stay, USM_EVICT_BATCH))
-		usm_space_lock_settled(ev->space, ev->page, 0, &table);
-	else
-		usm_space_lock_settled(ev->space, ev->page, ev->count, &table);
+	usm_space_lock_settled(ev->space, ev->page, stay ? ev->count : 0, &table);
 	for_each_set_bit(i, ev->busy, USM_EVICT_BATCH) {
 		unsigned long at = ev->page + i;
 		u32 *slot = usm_bucket_slot(ev->bucket, at);

@@ -254,9 +254,13 @@ static void usm_mapped_flush(struct usm_mapped *mapped)
 	mapped->nr = 0;
 }
 
-void usm_frame_map(struct vm_area_struct *vma, struct usm_space *space,
-		   struct usm_bucket *bucket, unsigned long at, u32 frame, pte_t *pte,
-		   unsigned int *first)
+/*
+ * Map a claimed frame into an empty entry and slot: table locked. The caller
+ * accounts `*first` pages as mapped, one page of rss and of the domain.
+ */
+static void usm_frame_map(struct vm_area_struct *vma, struct usm_space *space,
+			  struct usm_bucket *bucket, unsigned long at, u32 frame,
+			  pte_t *pte, unsigned int *first)
 {
 	struct page *page = usm_frame_page(space->domain, frame);
 
@@ -266,6 +270,21 @@ void usm_frame_map(struct vm_area_struct *vma, struct usm_space *space,
 	usm_slot_fill(space, bucket, at, frame);
 	usm_frame_set_mapped(space->domain, frame, space->id, at);
 	usm_pte_map(vma, at << PAGE_SHIFT, pte, page, USM_MAP_OWN, first);
+}
+
+void usm_frame_map_alone(struct vm_area_struct *vma, struct usm_space *space,
+			 struct usm_bucket *bucket, unsigned long at, u32 frame,
+			 struct usm_table *table)
+{
+	unsigned int first = 0;
+
+	usm_frame_map(vma, space, bucket, at, frame,
+		      usm_table_pte(table, at << PAGE_SHIFT), &first);
+	if (first)
+		usm_mapped_stat_add(usm_frame_page(space->domain, frame), first);
+	usm_table_unlock(table);
+	usm_rss_add(space->mm, 1);
+	usm_count_add(space->domain, USM_N_MAPPED, 1);
 }
 
 static void usm_fault_map_one(struct vm_fault *vmf, struct usm_fault *fault,

@@ -8,6 +8,7 @@
 
 struct usm_bucket;
 struct usm_space;
+struct usm_table;
 
 extern const struct file_operations usm_space_fops;
 extern const struct file_operations usm_template_fops;	/* the same, without owner */
@@ -39,13 +40,10 @@ static inline void usm_fault_fed(struct usm_domain *domain)
 /* May its lock go, to be tried again? */
 bool usm_fault_may_wait(struct vm_fault *vmf);
 
-/*
- * Map a claimed frame into an empty entry and slot: table locked. The caller
- * accounts `*first` pages as mapped, one page of rss and of the domain.
- */
-void usm_frame_map(struct vm_area_struct *vma, struct usm_space *space,
-		   struct usm_bucket *bucket, unsigned long page, u32 frame, pte_t *pte,
-		   unsigned int *first);
+/* Map a claimed frame into an empty entry and slot, unlock the table, account it. */
+void usm_frame_map_alone(struct vm_area_struct *vma, struct usm_space *space,
+			 struct usm_bucket *bucket, unsigned long page, u32 frame,
+			 struct usm_table *table);
 
 /* cow.c */
 vm_fault_t usm_cow_mkwrite(struct vm_fault *vmf);

@@ -146,7 +146,6 @@ static int usm_command(struct usm_port *port, const struct usm_command *cmd)
 {
 	struct usm_domain *domain = port->domain;
 
-
 	if (cmd->flags || (cmd->arg && cmd->op != USM_CMD_EVICT && cmd->op != USM_CMD_RESTORE))
 		return -EINVAL;
 	switch (cmd->op) {

@@ -172,7 +172,8 @@ static enum usm_refault_next usm_refault_ask(struct usm_refault *refault)
 		evicted->since = jiffies;
 		ask = true;
 	}
-	refault->since = evicted->since;
+	/* On its way, though this instance was not asked: its time begins now. */
+	refault->since = evicted->epoch == refault->epoch ? evicted->since : jiffies;
 	spin_unlock(&vault->lock);
 	if (ask)
 		usm_event_post(domain, USM_EV_REFAULT, space->id, refault->page, 0, 1,
@@ -213,8 +214,10 @@ static vm_fault_t usm_refault_wait(struct vm_fault *vmf, struct usm_refault *ref
 	struct usm_domain *domain = refault->space->domain;
 	bool armed = usm_domain_armed(domain), retry = usm_fault_may_wait(vmf);
 	long left = usm_refault_patience(vmf, refault, armed);
-	unsigned int state = TASK_FREEZABLE | (retry && (vmf->flags & FAULT_FLAG_INTERRUPTIBLE) ?
-					       TASK_INTERRUPTIBLE : TASK_KILLABLE);
+	/* In the kernel a signal does not end the access: it would be tried for ever. */
+	bool signals = retry && (vmf->flags & FAULT_FLAG_INTERRUPTIBLE) &&
+		       (vmf->flags & FAULT_FLAG_USER);
+	unsigned int state = TASK_FREEZABLE | (signals ? TASK_INTERRUPTIBLE : TASK_KILLABLE);
 
 	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
 		return VM_FAULT_RETRY;
@@ -301,10 +304,8 @@ static vm_fault_t usm_refault_map(struct vm_fault *vmf, struct usm_refault *refa
 	struct usm_domain *domain = space->domain;
 	unsigned long page = refault->page;
 	u32 frame = USM_NO_FRAME;
-	unsigned int first = 0;
 	struct usm_table table;
 	struct usm_drop drop;
-	pte_t *pte;
 	int copied;
 
 	copied = usm_refault_copy(refault, &frame);
@@ -315,8 +316,7 @@ static vm_fault_t usm_refault_map(struct vm_fault *vmf, struct usm_refault *refa
 	usm_drop_init(&drop, space);
 	/* What a discard is on its way over must not come back. */
 	usm_space_lock_settled(space, page, 1, &table);
-	pte = usm_table_pte(&table, page << PAGE_SHIFT);
-	if (!usm_refault_still(refault, pte) ||
+	if (!usm_refault_still(refault, usm_table_pte(&table, page << PAGE_SHIFT)) ||
 	    (!copied && !usm_refault_take(&domain->vault, refault, &frame))) {
 		usm_table_unlock(&table);
 		if (copied)
@@ -324,12 +324,7 @@ static vm_fault_t usm_refault_map(struct vm_fault *vmf, struct usm_refault *refa
 		return VM_FAULT_NOPAGE;
 	}
 	usm_slot_drop(refault->bucket, page, &drop);
-	usm_frame_map(vmf->vma, space, refault->bucket, page, frame, pte, &first);
-	if (first)
-		usm_mapped_stat_add(usm_frame_page(domain, frame), first);
-	usm_table_unlock(&table);
-	usm_rss_add(space->mm, 1);
-	usm_count_add(domain, USM_N_MAPPED, 1);
+	usm_frame_map_alone(vmf->vma, space, refault->bucket, page, frame, &table);
 	usm_count_add(domain, USM_N_REFAULTS, 1);
 	usm_drop_finish(&drop);
 	return VM_FAULT_NOPAGE;

@@ -38,7 +38,10 @@ void usm_vault_uninit(struct usm_vault *vault)
 {
 	u32 i;
 
-	for (i = 0; vault->blocks && i < DIV_ROUND_UP(vault->capacity, USM_EVICTED_BLOCK); i++)
+	/* Of a domain that could not be made. */
+	if (!vault->blocks)
+		return;
+	for (i = 0; i < DIV_ROUND_UP(vault->capacity, USM_EVICTED_BLOCK); i++)
 		usm_evicted_block_free(vault->blocks[i]);
 	kvfree(vault->blocks);
 	vfree(vault->staging);
