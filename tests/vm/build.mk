@@ -28,7 +28,7 @@ check-vm: vm-image $$(VM_PROGRAMS)	## run the cases in virtual machines; CASE=gl
 
 # Emulated, a kernel that checks each access takes several times as long, and an
 # eighth of the memory for itself.
-check-debug-kernel: $(VM_EXIT) $(DEB_DIR)/.built $$(VM_PROGRAMS)	## ... on debug kernels (KASAN, lockdep, kmemleak), which it builds; not part of check
+check-debug-kernel: $(VM_EXIT) $(DEB_DIR)/.built $$(VM_PROGRAMS)	## run the VM cases on kernels with KASAN, lockdep and kmemleak, built here
 	$(Q)packaging/bootstrap/bootstrap vm debug-kernel
 	$(Q)tests/vm/mkbase $(VM_DIR)
 	$(Q)tests/vm/mkdebug $(DEBUG_DIR) $(VM_DIR) $(KERNEL)
