@@ -50,6 +50,6 @@ $(foreach name,annotation control state,$(eval $(call usm_fuzzer,$(name))))
 
 # The longest first: the others run beside it.
 UNIT_TESTS	:= tests/unit/fuzz $(UNIT_TESTS) tests/unit/man-examples tests/unit/samples
-check-unit: $(FUZZERS) $(O)/san/usmctl
+UNIT_NEEDS	+= $(FUZZERS) $(O)/san/usmctl
 check-unit: export USM_BUILD := $(O)
 check-unit: export FUZZ_SECONDS := $(FUZZ_SECONDS)
