@@ -143,6 +143,7 @@ static void usm_domain_fall(struct usm_domain *domain, const struct usm_port *po
 	fell = domain->armed && (port ? domain->armed == port : domain->epoch == epoch);
 	if (fell) {
 		domain->armed = NULL;
+		WRITE_ONCE(domain->fell, jiffies);
 		WRITE_ONCE(domain->state, why);
 		usm_count_add(domain, USM_N_FALLBACKS, 1);
 		/* Once, however many faults were waiting: it is one that was missed. */
@@ -347,6 +348,7 @@ static struct usm_domain *usm_domain_new(const struct usm_bind *bind,
 	domain->order = bind->fault_order;
 	domain->deadline_ms = bind->deadline_ms ?: USM_DEFAULT_DEADLINE_MS;
 	domain->state = USM_FALLBACK_NEVER_ARMED;
+	domain->fell = jiffies;
 	domain->next_space = 1;
 	INIT_LIST_HEAD(&domain->list);
 	INIT_LIST_HEAD(&domain->lru);

@@ -58,6 +58,7 @@ struct usm_domain {
 	struct usm_port *armed;
 	u32 state;			/* enum usm_fallback_why; read without lock */
 	u64 epoch;
+	unsigned long fell;		/* jiffies: when nobody was armed any more */
 	atomic_t kicks;			/* stepped when a waiting fault should look again */
 	wait_queue_head_t waiters;
 	struct usm_events events;

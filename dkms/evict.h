@@ -27,6 +27,7 @@ struct usm_evicted_page {
 	u64 epoch;		/* arming in which the instance was asked for it, */
 	unsigned long since;	/* ... and when: jiffies */
 	u32 wrong;		/* times that it came back wrong */
+	bool homeless;		/* it came back, and there was no frame for it */
 	u32 refs;		/* slots that name it */
 	u32 frame;		/* USM_EVICTED_READY: holds the content */
 };
@@ -49,7 +50,7 @@ struct usm_vault {
 	struct usm_evicted_block **blocks;
 	siphash_key_t key;
 	void *staging;			/* usm_staging_size() bytes; NULL until mapped */
-	struct mutex staging_lock;	/* one EVICT or RESTORE at a time */
+	struct mutex staging_lock;	/* one EVICT at a time, and none while one arms */
 };
 
 int usm_vault_init(struct usm_vault *vault, u32 frames);
@@ -87,15 +88,20 @@ static inline u64 usm_evicted_key(struct usm_vault *vault, u32 number)
 
 /* Of the content, for this key: what went out under another one is no answer. */
 u64 usm_evicted_tag(struct usm_vault *vault, struct page *page, u64 key);
-/* A number for a page with this content, which one slot will name; or an error. */
-int usm_evicted_new(struct usm_domain *domain, struct page *page, u64 *key);
+/* A number for a page that is going to be evicted, or an error. */
+int usm_evicted_reserve(struct usm_domain *domain);
+/* It was not. */
+void usm_evicted_unreserve(struct usm_domain *domain, u32 number);
+/* It is, with this content, and one slot will name it. Returns its key. */
+u64 usm_evicted_new(struct usm_domain *domain, u32 number, struct page *page);
 /* A frame that held, or should have held, what was evicted is free. */
 void usm_evicted_give_back(struct usm_domain *domain, u32 frame);
 /* Nothing names it any more; frame: USM_NO_FRAME or the one that holds it. */
 void usm_evicted_end(struct usm_domain *domain, u32 number, u64 key, u32 frame);
 
 /* Commands; results as the uapi says. */
-int usm_evict(struct usm_domain *domain, struct usm_port *port, const struct usm_command *cmd);
+int usm_evict(struct usm_domain *domain, struct usm_port *port, u64 epoch,
+	      const struct usm_command *cmd);
 int usm_restore(struct usm_domain *domain, const struct usm_command *cmd);
 
 /* One slot more or less that names the page; put: table locked or mm gone. */

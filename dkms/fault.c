@@ -55,17 +55,34 @@ void usm_fault_starve(struct usm_domain *domain)
 	usm_fault_since(&domain->starved, &domain->starved_seen, false);
 }
 
-bool usm_frame_get_now(struct usm_domain *domain, u32 *frame, bool may_kill)
+/* Of those that are there. */
+static bool usm_frame_find(struct usm_domain *domain, u32 *frame)
 {
 	struct usm_run run;
 
 	if (usm_domain_armed(domain) && usm_supply_take(domain, 1, &run, 1)) {
 		*frame = run.frame;
-	} else if (usm_frame_pick(domain, frame) ||
-		   (usm_limbo_flush(domain) && usm_frame_pick(domain, frame))) {
-		usm_count_add(domain, usm_domain_armed(domain) ? USM_N_PICKED_PAGES :
-			      USM_N_FALLBACK_PAGES, 1);
-	} else {
+		return true;
+	}
+	if (!usm_frame_pick(domain, frame) &&
+	    !(usm_limbo_flush(domain) && usm_frame_pick(domain, frame)))
+		return false;
+	usm_count_add(domain, usm_domain_armed(domain) ? USM_N_PICKED_PAGES :
+		      USM_N_FALLBACK_PAGES, 1);
+	return true;
+}
+
+bool usm_frame_get_spare(struct usm_domain *domain, u32 *frame)
+{
+	if (!usm_frame_find(domain, frame) && usm_grow_spare(domain, frame))
+		return false;
+	usm_frame_set_dirty(domain, *frame);
+	return true;
+}
+
+bool usm_frame_get_now(struct usm_domain *domain, u32 *frame, bool may_kill)
+{
+	if (!usm_frame_find(domain, frame)) {
 		int err = usm_grow_one(domain, frame);
 
 		if (err)

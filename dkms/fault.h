@@ -26,6 +26,8 @@ struct usm_space *usm_vma_space(struct vm_area_struct *vma);
  * chosen to make room.
  */
 bool usm_frame_get_now(struct usm_domain *domain, u32 *frame, bool may_kill);
+/* The same at no price: who can make room otherwise comes first. */
+bool usm_frame_get_spare(struct usm_domain *domain, u32 *frame);
 
 /* A fault finds nothing to be had, or found something again. */
 void usm_fault_starve(struct usm_domain *domain);

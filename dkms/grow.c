@@ -281,12 +281,17 @@ int usm_grow_first(struct usm_domain *domain)
 	return charged ? 0 : -EOPNOTSUPP;	/* cgroup.memory=nokmem */
 }
 
+int usm_grow_spare(struct usm_domain *domain, u32 *frame)
+{
+	return min(usm_grow_by(domain, 0, NUMA_NO_NODE, USM_GFP_AHEAD, frame), 0);
+}
+
 int usm_grow_one(struct usm_domain *domain, u32 *frame)
 {
 	int got;
 
 	/* First without the OOM killer: frames may be on their way back. */
-	got = usm_grow_by(domain, 0, NUMA_NO_NODE, USM_GFP_AHEAD, frame);
+	got = usm_grow_spare(domain, frame);
 	if (got == -ENOMEM) {
 		if (usm_frame_pick(domain, frame))
 			return 0;

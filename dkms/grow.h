@@ -18,6 +18,8 @@ int usm_grow_ask(struct usm_domain *domain, u32 frames, int node);
  * ceiling; -ENOMEM: the caller is being killed, or cannot be helped.
  */
 int usm_grow_one(struct usm_domain *domain, u32 *frame);
+/* The same where nobody is to be killed for it. */
+int usm_grow_spare(struct usm_domain *domain, u32 *frame);
 
 /* Give back FREE frames of a run; returns how many. Sleeps. */
 u32 usm_grow_shrink(struct usm_domain *domain, u32 frame, u32 count,

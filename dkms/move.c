@@ -17,6 +17,7 @@ void usm_space_move_begin(struct usm_space *space, struct vm_area_struct *vma)
 	/* At most: a mapping that grows has more pages than come from there. */
 	space->move_end = vma->vm_pgoff + vma_pages(vma);
 	space->move_to = vma->vm_start;
+	space->move_vma = vma;
 	space->move_seen = false;
 	WRITE_ONCE(space->move_task, current);
 	vma->vm_pgoff = vma->vm_start >> PAGE_SHIFT;

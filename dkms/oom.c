@@ -61,6 +61,15 @@ static bool usm_oom_in_transit(struct usm_domain *domain)
 	       (!starved || time_before(jiffies, starved + USM_OOM_PATIENCE));
 }
 
+/* An instance that hears of the limit may evict: it has a deadline's time for it. */
+static bool usm_oom_avoidable(struct usm_domain *domain)
+{
+	unsigned long starved = READ_ONCE(domain->starved);
+
+	return usm_domain_armed(domain) && starved &&
+	       time_before(jiffies, starved + msecs_to_jiffies(READ_ONCE(domain->deadline_ms)));
+}
+
 void usm_oom_kill(struct usm_domain *domain)
 {
 	struct task_struct *victim = NULL, *task;
@@ -68,7 +77,7 @@ void usm_oom_kill(struct usm_domain *domain)
 	long worst = LONG_MIN;
 	u32 id = 0;
 
-	if (usm_oom_in_transit(domain))
+	if (usm_oom_in_transit(domain) || usm_oom_avoidable(domain))
 		return;
 	spin_lock(&domain->space_lock);
 	if (usm_oom_pending(domain)) {

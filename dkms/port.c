@@ -79,7 +79,11 @@ static long usm_port_arm(struct usm_port *port, void __user *arg)
 		return err;
 	if (arm.flags)
 		return -EINVAL;
+	/* What the one before still evicts would go past who begins with staging. */
+	if (mutex_lock_killable(&port->domain->vault.staging_lock))
+		return -EINTR;
 	err = usm_domain_arm(port->domain, port, &arm.epoch);
+	mutex_unlock(&port->domain->vault.staging_lock);
 	if (err)
 		return err == -EALREADY ? -EBUSY : err;
 	err = usm_copy_out(arg, &arm, sizeof(arm));
@@ -142,7 +146,8 @@ static int usm_command_zero(struct usm_domain *domain, const struct usm_command 
 	return zeroed;
 }
 
-static int usm_command(struct usm_port *port, const struct usm_command *cmd)
+/* epoch: the arming in which the command was submitted. */
+static int usm_command(struct usm_port *port, u64 epoch, const struct usm_command *cmd)
 {
 	struct usm_domain *domain = port->domain;
 
@@ -177,7 +182,7 @@ static int usm_command(struct usm_port *port, const struct usm_command *cmd)
 		if (cmd->op == USM_CMD_ZERO)
 			return usm_command_zero(domain, cmd);
 		if (cmd->op == USM_CMD_EVICT)
-			return usm_evict(domain, port, cmd);
+			return usm_evict(domain, port, epoch, cmd);
 		return usm_grow_shrink(domain, cmd->frame, cmd->count, USM_SHRINK_COMMAND);
 	}
 	return -EINVAL;
@@ -185,6 +190,7 @@ static int usm_command(struct usm_port *port, const struct usm_command *cmd)
 
 static long usm_port_submit(struct usm_port *port, void __user *arg)
 {
+	u64 epoch = READ_ONCE(port->domain->epoch);
 	struct usm_command batch[USM_COMMAND_BATCH];
 	struct usm_command __user *user;
 	struct usm_submit submit;
@@ -208,7 +214,7 @@ static long usm_port_submit(struct usm_port *port, void __user *arg)
 				nr = i;
 				break;
 			}
-			batch[i].result = usm_command(port, batch + i);
+			batch[i].result = usm_command(port, epoch, batch + i);
 			if (batch[i].result < 0)
 				usm_count_add(port->domain, USM_N_REFUSED, 1);
 		}

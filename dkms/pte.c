@@ -26,7 +26,7 @@ bool usm_table_lock(struct mm_struct *mm, unsigned long addr, struct usm_table *
 	pmd = usm_pmd(mm, addr);
 	if (!pmd)
 		return false;
-	/* Tables are freed by RCU at the earliest; the recheck says whether this was. */
+	/* The caller's lock of the mm, of a VMA or of its rmap keeps the table. */
 	rcu_read_lock();
 	value = READ_ONCE(*pmd);
 	if (pmd_none(value) || !pmd_present(value) || pmd_leaf(value)) {

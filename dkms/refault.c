@@ -14,6 +14,7 @@
 #include "evict.h"
 #include "fault.h"
 #include "frame.h"
+#include "oom.h"
 #include "pte.h"
 #include "space.h"
 
@@ -21,8 +22,8 @@
 #define USM_REFAULT_PATIENCE	10
 /* Wrong contents until the page counts as lost. */
 #define USM_RESTORE_TRIES	3
-/* A thread that exits cannot be killed any more: how long it waits at most. */
-#define USM_EXIT_PATIENCE	(30 * HZ)
+/* What the kernel needs waits so long for the next instance: it may hold locks. */
+#define USM_KERNEL_PATIENCE	(30 * HZ)
 
 /* --------------------------------------------------------------------- restoring */
 
@@ -36,8 +37,10 @@ static bool usm_restore_begin(struct usm_vault *vault, u32 number, u32 generatio
 	begun = shown->generation == generation &&
 		(shown->state == USM_EVICTED_AWAY || shown->state == USM_EVICTED_WANTED ||
 		 shown->state == USM_EVICTED_LOST);
-	if (begun)
+	if (begun) {
 		WRITE_ONCE(shown->state, USM_EVICTED_COMING);
+		usm_evicted_page(vault, number)->homeless = false;
+	}
 	spin_unlock(&vault->lock);
 	return begun;
 }
@@ -53,6 +56,7 @@ static void usm_restore_end(struct usm_domain *domain, u32 number, u64 key, u32 
 
 	spin_lock(&vault->lock);
 	end = !page->refs;
+	page->homeless = state == USM_EVICTED_WANTED;
 	page->frame = end ? USM_NO_FRAME : frame;
 	WRITE_ONCE(shown->state, end ? USM_EVICTED_NONE :
 		   frame == USM_NO_FRAME ? state : USM_EVICTED_READY);
@@ -94,7 +98,7 @@ int usm_restore(struct usm_domain *domain, const struct usm_command *cmd)
 		return -ENOMEM;
 	if (!usm_restore_begin(vault, number, cmd->arg >> 32))
 		return -ESTALE;
-	if (!usm_frame_get_now(domain, &frame, false)) {
+	if (!usm_frame_get_spare(domain, &frame)) {
 		/* The instance knows that it is wanted, and that it has to try again. */
 		usm_restore_end(domain, number, cmd->arg, USM_NO_FRAME, USM_EVICTED_WANTED);
 		return -ENOMEM;
@@ -126,6 +130,7 @@ struct usm_refault {
 	u64 epoch;
 	unsigned long since;		/* that the instance knows, in this epoch */
 	int kicks;
+	bool homeless;			/* the instance has brought it, and no frame was free */
 };
 
 enum usm_refault_next { USM_REFAULT_AGAIN, USM_REFAULT_MAP, USM_REFAULT_WAIT, USM_REFAULT_LOST,
@@ -174,6 +179,7 @@ static enum usm_refault_next usm_refault_ask(struct usm_refault *refault)
 	}
 	/* On its way, though this instance was not asked: its time begins now. */
 	refault->since = evicted->epoch == refault->epoch ? evicted->since : jiffies;
+	refault->homeless = evicted->homeless;
 	spin_unlock(&vault->lock);
 	if (ask)
 		usm_event_post(domain, USM_EV_REFAULT, space->id, refault->page, 0, 1,
@@ -182,16 +188,20 @@ static enum usm_refault_next usm_refault_ask(struct usm_refault *refault)
 	return next;
 }
 
-/* Who waits here can neither be killed nor frozen, or keeps others waiting. */
-static bool usm_refault_must_end(struct vm_fault *vmf)
+/*
+ * What a program does itself may wait for as long as it takes, since its threads can
+ * be killed meanwhile. The kernel's accesses, and others', may hold what everybody
+ * needs: the lock of an inode, or an mm that is to end.
+ */
+static bool usm_refault_may_last(struct vm_fault *vmf, struct usm_space *space)
 {
-	return !usm_fault_may_wait(vmf) || (current->flags & (PF_EXITING | PF_DUMPCORE));
+	return usm_fault_may_wait(vmf) && (vmf->flags & FAULT_FLAG_USER) &&
+	       space->mm == current->mm && !(current->flags & (PF_EXITING | PF_DUMPCORE));
 }
 
 /*
  * How long, in jiffies. An instance has its patience from when it was asked, however
- * often something else wakes us. Without one a fault waits for the next, where
- * nothing depends on its end: 0 there.
+ * often something else wakes us; without one there is some from when it was lost.
  */
 static long usm_refault_patience(struct vm_fault *vmf, struct usm_refault *refault, bool armed)
 {
@@ -200,9 +210,23 @@ static long usm_refault_patience(struct vm_fault *vmf, struct usm_refault *refau
 
 	if (armed)
 		return max(all - (long)(jiffies - refault->since), 0L);
-	if ((current->flags & PF_EXITING) && !(current->signal->flags & SIGNAL_GROUP_EXIT))
-		return max((long)USM_EXIT_PATIENCE - (long)(jiffies - refault->since), 0L);
-	return usm_refault_must_end(vmf) ? 0 : MAX_SCHEDULE_TIMEOUT;
+	if (usm_refault_may_last(vmf, refault->space))
+		return MAX_SCHEDULE_TIMEOUT;
+	/* Others wait for the lock that we are called with, or for our end. */
+	if (!usm_fault_may_wait(vmf) || ((current->flags & PF_EXITING) &&
+					 (current->signal->flags & SIGNAL_GROUP_EXIT)))
+		return 0;
+	return max((long)USM_KERNEL_PATIENCE - (long)(jiffies - READ_ONCE(domain->fell)), 0L);
+}
+
+/* There is no frame: as if it were a first touch, somebody has to go. */
+static void usm_refault_scarce(struct usm_refault *refault)
+{
+	struct usm_domain *domain = refault->space->domain;
+
+	usm_fault_starve(domain);
+	if (refault->space->mm == current->mm)
+		usm_oom_kill(domain);
 }
 
 /*
@@ -213,25 +237,32 @@ static vm_fault_t usm_refault_wait(struct vm_fault *vmf, struct usm_refault *ref
 {
 	struct usm_domain *domain = refault->space->domain;
 	bool armed = usm_domain_armed(domain), retry = usm_fault_may_wait(vmf);
-	long left = usm_refault_patience(vmf, refault, armed);
+	/* Not the instance's fault: no deadline. */
+	bool homeless = armed && refault->homeless && usm_count_sum(domain, USM_N_FREE) <= 0;
+	long left = homeless ? HZ / 10 : usm_refault_patience(vmf, refault, armed);
 	/* In the kernel a signal does not end the access: it would be tried for ever. */
 	bool signals = retry && (vmf->flags & FAULT_FLAG_INTERRUPTIBLE) &&
 		       (vmf->flags & FAULT_FLAG_USER);
-	unsigned int state = TASK_FREEZABLE | (signals ? TASK_INTERRUPTIBLE : TASK_KILLABLE);
+	unsigned int state = signals ? TASK_INTERRUPTIBLE : TASK_KILLABLE;
 
 	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
 		return VM_FAULT_RETRY;
 	if (!left && !armed)
 		return usm_space_sigbus(refault->space, "an evicted page, and nobody has it");
+	if (homeless)
+		usm_refault_scarce(refault);
 	usm_domain_get(domain);
-	if (retry)
+	if (retry) {
+		/* Who keeps locks must not be frozen with them. */
+		state |= TASK_FREEZABLE;
 		usm_fault_unlock(vmf);
+	}
 	/* The space may go once the locks are gone; the domain does not. */
 	if (left)
 		left = ___wait_event(domain->waiters, ___wait_cond_timeout(
 					atomic_read(&domain->kicks) != refault->kicks),
 				     state, 0, left, __ret = schedule_timeout(__ret));
-	if (!left && armed)
+	if (!left && armed && !homeless)
 		usm_domain_miss(domain, refault->epoch);
 	usm_domain_put(domain);
 	return retry ? VM_FAULT_RETRY : VM_FAULT_NOPAGE;

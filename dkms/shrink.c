@@ -41,7 +41,7 @@ static enum lru_status usm_shrink_collect(struct list_head *item, struct list_lr
 		return LRU_SKIP;
 	usm_domain_get(domain);
 	found->domains[found->nr++] = domain;
-	return LRU_ROTATE;
+	return LRU_SKIP;
 }
 
 static void usm_shrink_find(struct shrink_control *sc, struct usm_shrink_found *found)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <linux/delay.h>
 #include <linux/file.h>
 #include <linux/hashtable.h>
 #include <linux/idr.h>
@@ -141,7 +142,7 @@ static void usm_space_on_release(struct mmu_notifier *notifier, struct mm_struct
 /* Of [first, end), what is not mapped any more was dropped by its owner. */
 static void usm_space_forget_window(struct usm_space *space, struct usm_bucket *bucket,
 				    unsigned long first, unsigned long end,
-				    bool discards, struct usm_drop *drop)
+				    bool may_sleep, struct usm_drop *drop)
 {
 	unsigned long page;
 	struct usm_table table;
@@ -149,15 +150,15 @@ static void usm_space_forget_window(struct usm_space *space, struct usm_bucket *
 	/*
 	 * The caller of the notifier holds the mmap lock, and munmap() frees
 	 * tables after it. Where there is none, make one: its lock is what keeps
-	 * a fault in another VMA of the same window away.
+	 * a fault in another VMA of the same window away. The OOM reaper frees none.
 	 */
-	if (!usm_table_lock_alloc(space->mm, first << PAGE_SHIFT, &table))
+	if (may_sleep ? !usm_table_lock_alloc(space->mm, first << PAGE_SHIFT, &table) :
+	    !usm_table_lock(space->mm, first << PAGE_SHIFT, &table))
 		return;
 	for (page = first; page < end && atomic_read(&bucket->used); page++) {
 		u32 *slot = usm_bucket_slot(bucket, page);
 
 		if (!(*slot & USM_SLOT_SET) ||
-		    (!discards && (*slot & (USM_SLOT_EVICTED | USM_SLOT_BUSY))) ||
 		    !pte_none_mostly(*usm_table_pte(&table, page << PAGE_SHIFT)))
 			continue;
 		if (*slot & USM_SLOT_BUSY)
@@ -169,7 +170,7 @@ static void usm_space_forget_window(struct usm_space *space, struct usm_bucket *
 }
 
 static void usm_space_forget(struct usm_space *space, unsigned long first,
-			     unsigned long end, bool discards)
+			     unsigned long end, bool may_sleep)
 {
 	struct usm_bucket *bucket;
 	struct usm_drop drop;
@@ -185,7 +186,7 @@ static void usm_space_forget(struct usm_space *space, unsigned long first,
 
 		if (atomic_read(&bucket->used))
 			usm_space_forget_window(space, bucket, max(first, base),
-						min(end, base + USM_WINDOW_PAGES), discards,
+						min(end, base + USM_WINDOW_PAGES), may_sleep,
 						&drop);
 	}
 	memalloc_noreclaim_restore(flags);
@@ -278,29 +279,51 @@ static int usm_space_on_invalidate_start(struct mmu_notifier *notifier,
 	return 0;
 }
 
-static void usm_space_cleared(struct usm_space *space, unsigned long first,
-			      unsigned long end, bool discards);
-
 /*
  * Whoever looks for a huge page to split says CLEAR for the whole of its range,
- * though there is none and nothing is unmapped: when a VMA is cut, with the mmap
- * lock held for writing; in reclaim and migration, for a page of another VMA, with
- * no lock. Who discards pages says UNMAP, or does it in one VMA with the lock held
- * for reading.
+ * though there is none and nothing of ours is unmapped: when a VMA is cut, with the
+ * mmap lock held for writing; in reclaim and migration, for a page of another VMA,
+ * with no lock, also while fork() makes the mm and its tree must not be walked. Who
+ * discards pages says UNMAP, or does it in one VMA with the lock held for reading.
  */
 static bool usm_space_discards(const struct mmu_notifier_range *range)
 {
 	MA_STATE(mas, &range->mm->mm_mt, range->start, range->start);
+	unsigned long size = range->end - range->start;
 	bool one;
 
 	if (range->event != MMU_NOTIFY_CLEAR)
 		return true;
-	if (usm_mmap_write_owned(range->mm))
+	if (usm_mmap_write_owned(range->mm) || !mt_in_rcu(&range->mm->mm_mt))
 		return false;
+	if ((size != PMD_SIZE && size != PUD_SIZE) || !IS_ALIGNED(range->start, size))
+		return true;
 	rcu_read_lock();
 	one = mas_walk(&mas) && mas.index <= range->start && mas.last >= range->end - 1;
 	rcu_read_unlock();
 	return one;
+}
+
+/*
+ * mremap() moves entries away from move_start and says, once and before anything
+ * else, that it unmaps them. The start may have been rounded down to a whole table,
+ * where nothing is mapped; the end is that of what moved.
+ */
+static bool usm_space_moves(struct usm_space *space, const struct mmu_notifier_range *range)
+{
+	unsigned long first = range->start >> PAGE_SHIFT, end = range->end >> PAGE_SHIFT;
+
+	if (space->move_task != current || range->event != MMU_NOTIFY_UNMAP ||
+	    space->move_seen)
+		return false;
+	if (vma_lookup(space->mm, space->move_to) != space->move_vma ||
+	    first > space->move_start || end <= space->move_start) {
+		WRITE_ONCE(space->move_task, NULL);	/* of an mremap() that failed */
+		return false;
+	}
+	space->move_seen = true;
+	space->move_end = min(space->move_end, end);
+	return true;
 }
 
 static void usm_space_on_invalidate_end(struct mmu_notifier *notifier,
@@ -310,8 +333,9 @@ static void usm_space_on_invalidate_end(struct mmu_notifier *notifier,
 
 	if (!usm_space_is_clear(space, range))
 		return;
-	usm_space_cleared(space, range->start >> PAGE_SHIFT, range->end >> PAGE_SHIFT,
-			  usm_space_discards(range));
+	if (usm_space_discards(range) && !usm_space_moves(space, range))
+		usm_space_forget(space, range->start >> PAGE_SHIFT, range->end >> PAGE_SHIFT,
+				 mmu_notifier_range_blockable(range));
 	spin_lock(&space->zap_lock);
 	/* A range that began before we were registered is not counted. */
 	if (space->clears)
@@ -320,26 +344,6 @@ static void usm_space_on_invalidate_end(struct mmu_notifier *notifier,
 	/* Pairs with the barrier of prepare_to_wait_event(). */
 	smp_mb();
 	wake_up_var(&space->clears);
-}
-
-static void usm_space_cleared(struct usm_space *space, unsigned long first,
-			      unsigned long end, bool discards)
-{
-	struct vm_area_struct *to;
-
-	/*
-	 * mremap() moves entries away from move_start and says, once, that it
-	 * unmaps them. The start may have been rounded down to a whole table, where
-	 * nothing is mapped; the end is that of what moved.
-	 */
-	to = space->move_task == current ? vma_lookup(space->mm, space->move_to) : NULL;
-	if (to && to->vm_private_data == space && !space->move_seen &&
-	    first <= space->move_start && end > space->move_start) {
-		space->move_seen = true;
-		space->move_end = min(space->move_end, end);
-		return;
-	}
-	usm_space_forget(space, first, end, discards);
 }
 
 static const struct mmu_notifier_ops usm_space_notifier_ops = {
@@ -547,6 +551,11 @@ static void usm_space_reap_work(struct work_struct *work)
 					       reap_work);
 	struct usm_domain *domain = space->domain;
 
+	/* Reclaim may still be in a callback, where there never was a table. */
+	if (!space->reaping) {
+		space->reaping = true;
+		mmu_notifier_synchronize();
+	}
 	/* exit_mmap() says when it begins; it has unmapped when the tables are gone. */
 	if (!space->settle && mm_pgtables_bytes(space->mm)) {
 		space->reap_delay = clamp_t(unsigned long, space->reap_delay * 2, 1,
@@ -637,6 +646,21 @@ static void usm_template_put(struct work_struct *work)
 	__fput_sync(usm_template);
 }
 
+/*
+ * Who closes a file lets go of the module first and of the mount then: the last to
+ * leave the superblock, with code of ours, is this.
+ */
+static void usm_unmount(void)
+{
+	struct super_block *sb = usm_mount->mnt_sb;
+
+	atomic_inc(&sb->s_active);
+	kern_unmount(usm_mount);
+	while (atomic_read(&sb->s_active) > 1)
+		msleep(1);
+	deactivate_super(sb);
+}
+
 /* Nothing is adopted any more and no mmap() is on its way to the template. */
 void usm_space_uninit(void)
 {
@@ -648,7 +672,7 @@ void usm_space_uninit(void)
 	destroy_work_on_stack(&put);
 	mmu_notifier_synchronize();
 	rcu_barrier();
-	kern_unmount(usm_mount);
+	usm_unmount();
 	kmem_cache_destroy(usm_bucket_cache);
 	ida_destroy(&usm_tags);
 }

@@ -62,6 +62,7 @@ struct usm_space {
 	bool broken;			/* a fork into it failed: faults are SIGBUS */
 	bool cow;			/* its VMAs have the copy-on-write operations */
 	bool exiting;			/* the mm's last user is gone */
+	bool reaping;			/* and no callback of its notifier runs any more */
 	/*
 	 * mremap in progress, [move_start, move_end) is where from. Written with
 	 * the mmap lock held for writing.
@@ -70,6 +71,7 @@ struct usm_space {
 	unsigned long move_start;
 	unsigned long move_end;
 	unsigned long move_to;		/* address of the new VMA */
+	struct vm_area_struct *move_vma;	/* the same; a key only */
 	bool move_seen;			/* the notifier said what moved */
 	/* Tasks that unmap and will map again: their notifier calls are ours. */
 	spinlock_t zap_lock;

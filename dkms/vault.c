@@ -122,24 +122,35 @@ static struct usm_evicted_block *usm_evicted_block_make(struct usm_domain *domai
 	return block;
 }
 
-int usm_evicted_new(struct usm_domain *domain, struct page *page, u64 *key)
+int usm_evicted_reserve(struct usm_domain *domain)
 {
 	struct usm_vault *vault = &domain->vault;
 	int number = ida_alloc_max(&vault->ids, vault->capacity - 1, GFP_KERNEL);
-	struct usm_evicted *shown;
-	u64 tag;
 
 	if (number < 0)
-		return number == -ENOSPC ? -ENOSPC : -ENOMEM;
+		return number;
 	if (!usm_evicted_block_make(domain, number >> USM_EVICTED_SHIFT)) {
 		ida_free(&vault->ids, number);
 		return -ENOMEM;
 	}
+	return number;
+}
+
+void usm_evicted_unreserve(struct usm_domain *domain, u32 number)
+{
+	ida_free(&domain->vault.ids, number);
+}
+
+u64 usm_evicted_new(struct usm_domain *domain, u32 number, struct page *page)
+{
+	struct usm_vault *vault = &domain->vault;
+	struct usm_evicted *shown = usm_evicted_shown(vault, number);
+	u64 key, tag;
+
 	/* Nobody else looks at a number that is not in use. */
-	shown = usm_evicted_shown(vault, number);
 	WRITE_ONCE(shown->generation, shown->generation + 1);
-	*key = usm_evicted_key(vault, number);
-	tag = usm_evicted_tag(vault, page, *key);
+	key = usm_evicted_key(vault, number);
+	tag = usm_evicted_tag(vault, page, key);
 	spin_lock(&vault->lock);
 	*usm_evicted_page(vault, number) = (struct usm_evicted_page) {
 		.tag = tag, .refs = 1, .frame = USM_NO_FRAME,
@@ -147,7 +158,7 @@ int usm_evicted_new(struct usm_domain *domain, struct page *page, u64 *key)
 	WRITE_ONCE(shown->state, USM_EVICTED_AWAY);
 	spin_unlock(&vault->lock);
 	usm_count_add(domain, USM_N_EVICTED, 1);
-	return number;
+	return key;
 }
 
 void usm_evicted_get(struct usm_domain *domain, u32 number)

@@ -55,6 +55,9 @@ static bool is_inside(void)
 {
 	int i;
 
+	/* What interrupts it, or is called by reclaim, is no caller of ours. */
+	if (!in_task() || (current->flags & PF_MEMALLOC))
+		return false;
 	if (!*within)
 		return true;
 	for (i = 0; i < MAX_INSIDE; i++)
