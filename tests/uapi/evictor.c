@@ -89,6 +89,12 @@ static void keep(struct evictor *e, uint32_t index)
 	e->stored++;
 }
 
+/* Shared ones may be somebody's alone by now. */
+static bool may_go(const struct usm_frame *frame)
+{
+	return frame->state == USM_FRAME_MAPPED || frame->state == USM_FRAME_SHARED;
+}
+
 /* A run of mapped frames somewhere; 0: found none. */
 static uint32_t victims(struct evictor *e, uint32_t *first)
 {
@@ -98,8 +104,7 @@ static uint32_t victims(struct evictor *e, uint32_t *first)
 	for (int i = 0; top && i < TRIES; i++) {
 		uint32_t frame = random_next(e) % top, count = 0;
 
-		while (count < RUN && frame + count < top &&
-		       table[frame + count].state == USM_FRAME_MAPPED)
+		while (count < RUN && frame + count < top && may_go(table + frame + count))
 			count++;
 		if (count) {
 			*first = frame;

@@ -382,9 +382,9 @@ enum usm_command_op {
 	/* Zero the FREE frames of the run, in the caller's thread. result: how
 	 * many of them are zeroed now. */
 	USM_CMD_ZERO = 3,
-	/* Evict the MAPPED frames of the run, at most USM_STAGING_PAGES; arg: the
-	 * staging page of the first. Frames that are shared, locked or in use by
-	 * the kernel stay. result: how many were evicted; the descriptors say
+	/* Evict the MAPPED and SHARED frames of the run, at most USM_STAGING_PAGES;
+	 * arg: the staging page of the first. Frames that several processes use
+	 * still, and those locked or in use by the kernel, stay. result: how many were evicted; the descriptors say
 	 * which. -EPERM: not the armed descriptor. What the staging holds when it
 	 * is armed again may be the only copy: save it first. */
 	USM_CMD_EVICT = 4,
