@@ -36,8 +36,8 @@ check-debug-kernel: $(VM_EXIT) $(DEB_DIR)/.built $$(VM_PROGRAMS)	## run the VM c
 	$(Q)tests/vm/run --dir $(DEBUG_DIR) --slower 6 --larger 2 $(VM_CASE) \
 		--result $(CHECK_DIR)/debug-kernel.result $(VM_EXIT) $(sort $(VM_PROGRAMS))
 
-check-harness: vm-image		## show that the VM harness fails what must fail
-	$(Q)tests/vm/selftest/run $(VM_DIR) $(VM_EXIT)
+check-harness: vm-image $(O)/tests/vm/programs/member	## show that the VM harness fails what must fail
+	$(Q)tests/vm/selftest/run $(VM_DIR) $(VM_EXIT) $(O)/tests/vm/programs/member
 
 demo: 				## show redis in a container under a policy, end to end
 	$(Q)packaging/bootstrap/bootstrap build vm
