@@ -79,6 +79,13 @@ static void usm_limbo_free(struct usm_domain *domain, struct page *page,
 	usm_freed_add(freed, frame);
 }
 
+/* Who poisons a page on purpose keeps a reference to it for ever. */
+static bool usm_limbo_over(struct page *page)
+{
+	return page_count(page) == 1 ||
+	       unlikely(PageHWPoison(page) && !folio_mapped(page_folio(page)));
+}
+
 unsigned int usm_limbo_flush(struct usm_domain *domain)
 {
 	struct usm_freed freed = { .domain = domain };
@@ -96,7 +103,7 @@ unsigned int usm_limbo_flush(struct usm_domain *domain)
 		struct usm_family *of = usm_page_family(page);
 
 		cond_resched();
-		if (page_count(page) != 1) {
+		if (!usm_limbo_over(page)) {
 			usm_frame_set_state(domain, usm_page_frame(page), USM_FRAME_HELD);
 			continue;
 		}
