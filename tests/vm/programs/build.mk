@@ -50,6 +50,20 @@ STRESS_PROGRAMS := $(addprefix $(PROG_OUT)/stress.,dynamic static old 32)
 
 VM_PROGRAMS += $(STRESS_PROGRAMS)
 
+# ------------------------------------------------------------------- differences
+
+# It is about both kinds of memory, and the manual page says what it should find.
+DIFF_SOURCES	:= $(wildcard $(PROG_DIR)/differences/*.c)
+
+$(eval $(call usm_room,$(PROG_DIR)/differences,,,$(PROG_FLAGS)))
+$(eval $(call usm_program,$(PROG_OUT)/differences.dynamic,$(DIFF_SOURCES:%.c=$(O)/%.o)))
+
+$(PROG_OUT)/differences.32: $(DIFF_SOURCES:$(PROG_DIR)/%.c=$(PROG_OUT)/m32/%.o)
+	@$(say) LD $@
+	$(Q)$(CC) -m32 -static -o $@ $^
+
+VM_PROGRAMS += $(PROG_OUT)/differences.dynamic $(PROG_OUT)/differences.32 src/man/usm.4.scd
+
 # ---------------------------------------------------------------- small programs
 
 PROG_SMALL	:= cachefill faultcount fillmem forkload leakcheck oomcheck pssum
