@@ -18,6 +18,7 @@
 #include "fault.h"
 #include "regs.h"
 #include "space.h"
+#include "trace.h"
 
 #ifdef VM_PKEY_SHIFT
 #define USM_PKEY_FLAGS	(VM_PKEY_BIT0 | VM_PKEY_BIT1 | VM_PKEY_BIT2 | VM_PKEY_BIT3)
@@ -107,9 +108,11 @@ static struct usm_space *usm_adopt_space(struct mm_struct *mm)
 	if (!domain)
 		return ERR_PTR(-ENOMEM);
 	space = usm_space_new(domain, mm, NULL);
-	if (!IS_ERR(space))
+	if (!IS_ERR(space)) {
 		usm_event_post(domain, USM_EV_SPACE_NEW, space->id, 0, 0, 0,
 			       (u32)task_tgid_nr(current));
+		trace_usm_space_new(space, current);
+	}
 	usm_domain_put(domain);
 	return space;
 }
@@ -131,6 +134,7 @@ int usm_adopt_vma(struct file *file, struct vm_area_struct *vma)
 	vma->vm_private_data = space;
 	vma->vm_ops = space->cow ? &usm_vm_ops_cow : &usm_vm_ops_plain;
 	usm_count_add(space->domain, USM_N_MAPPINGS, 1);
+	trace_usm_adopt(space, vma);
 	return 0;
 }
 

@@ -13,6 +13,7 @@
 #include "fault.h"
 #include "pte.h"
 #include "space.h"
+#include "trace.h"
 
 void usm_cow_wait(u32 *slot)
 {
@@ -48,6 +49,7 @@ static void usm_cow_reuse(struct usm_space *space, struct page *page, unsigned l
 	page->index = usm_space_index(space, at);
 	usm_frame_set_mapped(space->domain, frame, space->id, at);
 	usm_count_add(space->domain, USM_N_COW_REUSED, 1);
+	trace_usm_cow_reuse(space, at, frame);
 }
 
 static void usm_cow_give_back(struct usm_domain *domain, u32 frame)
@@ -82,6 +84,7 @@ static void usm_cow_replace(struct vm_area_struct *vma, struct usm_space *space,
 	usm_frame_map_alone(vma, space, bucket, at, frame, &table);
 	usm_count_add(domain, USM_N_COW_COPIED, 1);
 	usm_event_post(domain, USM_EV_COW, space->id, at, frame, 1, 0);
+	trace_usm_cow_copy(space, at, frame);
 	usm_drop_finish(&drop);
 	usm_cow_wake(slot);
 }

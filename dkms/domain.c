@@ -10,6 +10,7 @@
 #include "limbo.h"
 #include "port.h"
 #include "shrink.h"
+#include "trace.h"
 
 struct workqueue_struct *usm_wq;
 
@@ -125,6 +126,7 @@ int usm_domain_arm(struct usm_domain *domain, struct usm_port *port, u64 *epoch)
 		*epoch = domain->epoch + 1;
 		WRITE_ONCE(domain->epoch, *epoch);
 		usm_count_add(domain, USM_N_ARMS, 1);
+		trace_usm_arm(domain);
 		WRITE_ONCE(domain->state, USM_FALLBACK_NONE);
 	}
 	spin_unlock(&domain->arm_lock);
@@ -147,8 +149,11 @@ static void usm_domain_fall(struct usm_domain *domain, const struct usm_port *po
 		WRITE_ONCE(domain->state, why);
 		usm_count_add(domain, USM_N_FALLBACKS, 1);
 		/* Once, however many faults were waiting: it is one that was missed. */
-		if (why == USM_FALLBACK_DEADLINE)
+		if (why == USM_FALLBACK_DEADLINE) {
 			usm_count_add(domain, USM_N_DEADLINES, 1);
+			trace_usm_deadline(domain);
+		}
+		trace_usm_fallback(domain, why);
 		usm_event_post(domain, USM_EV_FALLBACK, 0, 0, 0, 0, why);
 	}
 	spin_unlock(&domain->arm_lock);
@@ -232,6 +237,7 @@ static void usm_domain_end_work(struct work_struct *work)
 	cancel_delayed_work_sync(&domain->limbo_work);
 	usm_frames_return_all(domain);
 	pr_info("domain %llu (%s): ended\n", domain->id, domain->label);
+	trace_usm_domain_end(domain);
 	usm_domain_put(domain);
 }
 
@@ -424,6 +430,7 @@ struct usm_domain *usm_domain_bind(const struct usm_bind *bind, struct cgroup *c
 	mutex_unlock(&usm_registry_lock);
 	if (err)
 		goto fail;
+	trace_usm_domain_new(domain);
 	/* rmdir between open and here was not seen by the tracepoint's probe. */
 	if (!(READ_ONCE(cgroup->self.flags) & CSS_ONLINE))
 		usm_domain_unbind(domain);

@@ -14,6 +14,7 @@
 #include "frame.h"
 #include "pte.h"
 #include "space.h"
+#include "trace.h"
 
 /* Pages that one unmapping and flush are for. */
 #define USM_EVICT_BATCH		32
@@ -218,8 +219,10 @@ static int usm_evict_some(struct usm_eviction *ev)
 	if (!reserved)
 		return ev->number[0];
 	ev->count = reserved;
-	if (usm_evict_mark(ev))
+	if (usm_evict_mark(ev)) {
 		done = usm_evict_marked(ev);
+		trace_usm_evict(ev->space, ev->page, ev->frame, ev->count, done);
+	}
 	for (i = 0; i < reserved; i++)
 		if (!test_bit(i, ev->gone))
 			usm_evicted_unreserve(ev->domain, ev->number[i]);

@@ -15,6 +15,7 @@
 #include "pte.h"
 #include "space.h"
 #include "supply.h"
+#include "trace.h"
 
 /* Runs that one fault's frames may come in; fewer frames are mapped otherwise. */
 #define USM_FAULT_RUNS	8
@@ -110,8 +111,10 @@ static vm_fault_t usm_fault_wait(struct vm_fault *vmf, struct usm_domain *domain
 	long all = msecs_to_jiffies(READ_ONCE(domain->deadline_ms)), spent, left;
 	bool blame = usm_count_sum(domain, USM_N_FREE) > 0;
 	u64 epoch = READ_ONCE(domain->epoch);
+	u32 space = usm_vma_space(vmf->vma)->id;
 
 	usm_count_add(domain, USM_N_WAITS, 1);
+	trace_usm_wait(domain, space, vmf->address >> PAGE_SHIFT, USM_WAIT_SUPPLY);
 	/*
 	 * One clock for the domain, not one a fault: an instance that wakes faults
 	 * and feeds none of them is as good as dead. It runs while there is
@@ -129,6 +132,7 @@ static vm_fault_t usm_fault_wait(struct vm_fault *vmf, struct usm_domain *domain
 	/* Growth takes as long as it takes, but excuses only who has nothing. */
 	if (!left && (blame || atomic64_read(&domain->grow_wanted) <= 0))
 		usm_domain_miss(domain, epoch);
+	trace_usm_wake(domain, space, vmf->address >> PAGE_SHIFT, USM_WAIT_SUPPLY);
 	usm_domain_put(domain);
 	return VM_FAULT_RETRY;
 }
@@ -137,12 +141,16 @@ static vm_fault_t usm_fault_wait(struct vm_fault *vmf, struct usm_domain *domain
 static vm_fault_t usm_fault_wait_freed(struct vm_fault *vmf, struct usm_domain *domain,
 				       int kicks)
 {
+	u32 space = usm_vma_space(vmf->vma)->id;
+
+	trace_usm_wait(domain, space, vmf->address >> PAGE_SHIFT, USM_WAIT_FREED);
 	usm_domain_get(domain);
 	usm_fault_unlock(vmf);
 	___wait_event(domain->waiters, ___wait_cond_timeout(
 			atomic_read(&domain->kicks) != kicks),
 		      (TASK_KILLABLE | TASK_FREEZABLE), 0, (long)HZ / 10,
 		      __ret = schedule_timeout(__ret));
+	trace_usm_wake(domain, space, vmf->address >> PAGE_SHIFT, USM_WAIT_FREED);
 	usm_domain_put(domain);
 	return VM_FAULT_RETRY;
 }
@@ -359,7 +367,7 @@ static unsigned int usm_fault_map(struct vm_fault *vmf, struct usm_fault *fault,
 }
 
 static void usm_fault_account(struct vm_fault *vmf, struct usm_fault *fault,
-			      unsigned int mapped)
+			      unsigned int mapped, u32 frame)
 {
 	struct usm_domain *domain = fault->domain;
 
@@ -368,6 +376,7 @@ static void usm_fault_account(struct vm_fault *vmf, struct usm_fault *fault,
 	usm_count_add(domain, USM_N_FAULTS, 1);
 	usm_count_add(domain, USM_N_FAULT_PAGES, mapped);
 	usm_count_add(domain, USM_N_BY_ORDER + ilog2(mapped), 1);
+	trace_usm_fault(fault->space, fault->page, frame, mapped);
 }
 
 static vm_fault_t usm_fault(struct vm_fault *vmf)
@@ -379,9 +388,10 @@ static vm_fault_t usm_fault(struct vm_fault *vmf)
 	unsigned int mapped, i;
 	bool busy = false;
 	vm_fault_t ret;
+	u32 first;
 
 	if (unlikely(READ_ONCE(space->broken)))
-		return usm_space_sigbus(space, "its fork could not copy all pages");
+		return usm_space_sigbus(space, USM_SIGBUS_FORK);
 	fault.page = vmf->address >> PAGE_SHIFT;
 	fault.bucket = usm_space_bucket(space, fault.page);
 	if (fault.bucket &&
@@ -403,6 +413,7 @@ static vm_fault_t usm_fault(struct vm_fault *vmf)
 	ret = usm_fault_claim(vmf, &fault);
 	if (unlikely(ret))
 		return ret;
+	first = fault.runs[0].frame;
 	usm_fault_fed(fault.domain);
 	for (i = 0; i < fault.nr_runs; i++)
 		usm_count_add(fault.domain, USM_N_ZEROED_IN_FAULT,
@@ -414,7 +425,7 @@ static vm_fault_t usm_fault(struct vm_fault *vmf)
 	}
 	mapped = usm_fault_map(vmf, &fault, &table, &busy);
 	if (mapped)
-		usm_fault_account(vmf, &fault, mapped);
+		usm_fault_account(vmf, &fault, mapped, first);
 	usm_fault_unclaim(&fault);
 	if (unlikely(busy))
 		usm_cow_wait(usm_bucket_slot(fault.bucket, fault.page));

@@ -39,6 +39,9 @@ static inline void usm_fault_fed(struct usm_domain *domain)
 		WRITE_ONCE(domain->unfed, 0);
 }
 
+/* What a fault waits for. */
+enum usm_wait_why { USM_WAIT_SUPPLY, USM_WAIT_FREED, USM_WAIT_REFAULT };
+
 /* May its lock go, to be tried again? */
 bool usm_fault_may_wait(struct vm_fault *vmf);
 

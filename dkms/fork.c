@@ -15,6 +15,7 @@
 #include "fault.h"
 #include "pte.h"
 #include "space.h"
+#include "trace.h"
 
 struct usm_fork {
 	struct usm_space *parent;
@@ -63,6 +64,7 @@ static void usm_fork_break(struct usm_fork *fork)
 		domain->id, domain->label, current->comm, task_pid_nr(current));
 	usm_event_post(domain, USM_EV_BROKEN, fork->child ? fork->child->id : 0, fork->first,
 		       0, 0, 0);
+	trace_usm_space_broken(fork->parent, fork->child ? fork->child->id : 0, fork->first);
 	if (fork->child) {
 		WRITE_ONCE(fork->child->broken, true);
 		return;
@@ -91,6 +93,7 @@ static bool usm_fork_child(struct usm_fork *fork)
 		usm_count_add(parent->domain, USM_N_FORKS, 1);
 		usm_event_post(parent->domain, USM_EV_SPACE_FORK, child->id, 0, 0, 0,
 			       (u64)parent->id << 32 | (u32)task_tgid_nr(current));
+		trace_usm_space_fork(parent, child);
 	}
 	fork->child = child;
 	return true;
@@ -123,6 +126,7 @@ static bool usm_fork_copy(struct usm_fork *fork, struct usm_bucket *to, unsigned
 	usm_frame_set_mapped(domain, frame, fork->child->id, at);
 	usm_count_add(domain, USM_N_MAPPED, 1);
 	usm_count_add(domain, USM_N_COW_COPIED, 1);
+	trace_usm_cow_copy(fork->child, at, frame);
 	usm_slot_fill(fork->child, to, at, frame);
 	return true;
 }

@@ -7,6 +7,7 @@
 #include "domain.h"
 #include "frame.h"
 #include "grow.h"
+#include "trace.h"
 
 /*
  * Growth ahead of need must hurt nobody: no OOM kill, no long reclaim, no
@@ -92,6 +93,7 @@ static void usm_block_fill(struct usm_domain *domain, struct usm_block *block, u
 	usm_count_add(domain, USM_N_FRAMES, count);
 	usm_count_add(domain, USM_N_ZEROED, count);
 	usm_count_add(domain, USM_N_GROWN, count);
+	trace_usm_grow(domain, index * USM_BLOCK_FRAMES + i, count, block->node);
 }
 
 /* First block with room for an aligned run of `count`; -1: none below capacity. */
@@ -198,6 +200,7 @@ static void usm_grow_limit(struct usm_domain *domain, enum usm_limit limit, u64 
 	WRITE_ONCE(domain->limited, true);
 	usm_count_add(domain, USM_N_LIMITS, 1);
 	usm_event_post(domain, USM_EV_LIMIT, 0, 0, 0, min_t(u64, missing, U32_MAX), limit);
+	trace_usm_limit(domain, limit, missing);
 	usm_domain_kick(domain);
 }
 
@@ -335,6 +338,7 @@ static void usm_frames_return(struct usm_domain *domain, u32 frame, u32 count,
 	usm_count_add(domain, USM_N_FRAMES, -(s64)count);
 	usm_count_add(domain, USM_N_SHRUNK, count);
 	usm_event_post(domain, USM_EV_SHRUNK, 0, 0, frame, count, why);
+	trace_usm_shrink(domain, frame, count, why);
 }
 
 u32 usm_grow_shrink(struct usm_domain *domain, u32 frame, u32 count,

@@ -5,6 +5,7 @@
 #include "frame.h"
 #include "limbo.h"
 #include "space.h"
+#include "trace.h"
 
 /*
  * A page leaves the TLB gather within a jiffy of its munmap; a page pinned by I/O
@@ -40,9 +41,11 @@ struct usm_freed {
 
 static void usm_freed_flush(struct usm_freed *freed)
 {
-	if (freed->count)
+	if (freed->count) {
 		usm_event_post(freed->domain, USM_EV_FREED, 0, 0, freed->frame,
 			       freed->count, 0);
+		trace_usm_freed(freed->domain, freed->frame, freed->count);
+	}
 	freed->count = 0;
 }
 

@@ -8,6 +8,7 @@
 #include "event.h"
 #include "oom.h"
 #include "space.h"
+#include "trace.h"
 
 /* A victim that has not exited by then is not waited for any longer. */
 #define USM_OOM_GRACE	(5 * HZ)
@@ -118,6 +119,7 @@ void usm_oom_kill(struct usm_domain *domain)
 		domain->label, READ_ONCE(domain->ceiling), victim->comm, task_pid_nr(victim));
 	usm_count_add(domain, USM_N_OOM_KILLS, 1);
 	usm_event_post(domain, USM_EV_OOM, id, 0, 0, 0, task_pid_nr(victim));
+	trace_usm_oom_kill(domain, id, victim);
 	send_sig(SIGKILL, victim, 1);
 	put_task_struct(victim);
 }

@@ -17,6 +17,7 @@
 #include "oom.h"
 #include "pte.h"
 #include "space.h"
+#include "trace.h"
 
 /* An instance may have to read from a disk. */
 #define USM_REFAULT_PATIENCE	10
@@ -61,10 +62,12 @@ static void usm_restore_end(struct usm_domain *domain, u32 number, u64 key, u32 
 	WRITE_ONCE(shown->state, end ? USM_EVICTED_NONE :
 		   frame == USM_NO_FRAME ? state : USM_EVICTED_READY);
 	spin_unlock(&vault->lock);
-	if (end)
+	if (end) {
 		usm_evicted_end(domain, number, key, frame);
-	else if (frame == USM_NO_FRAME && state == USM_EVICTED_LOST)
+	} else if (frame == USM_NO_FRAME && state == USM_EVICTED_LOST) {
 		usm_event_post(domain, USM_EV_LOST, 0, 0, 0, 1, key);
+		trace_usm_lost(domain, key);
+	}
 	/* Also after a failure: who waits looks again. */
 	usm_domain_kick(domain);
 }
@@ -84,7 +87,7 @@ static enum usm_evicted_state usm_restore_wrong(struct usm_domain *domain, u32 n
 	return lost ? USM_EVICTED_LOST : USM_EVICTED_AWAY;
 }
 
-int usm_restore(struct usm_domain *domain, const struct usm_command *cmd)
+static int usm_restore_page(struct usm_domain *domain, const struct usm_command *cmd)
 {
 	u32 number = (u32)cmd->arg, frame = USM_NO_FRAME;
 	enum usm_evicted_state state = USM_EVICTED_READY;
@@ -114,6 +117,14 @@ int usm_restore(struct usm_domain *domain, const struct usm_command *cmd)
 		err = -EBADMSG;
 	}
 	usm_restore_end(domain, number, cmd->arg, frame, state);
+	return err;
+}
+
+int usm_restore(struct usm_domain *domain, const struct usm_command *cmd)
+{
+	int err = usm_restore_page(domain, cmd);
+
+	trace_usm_restore(domain, cmd->arg, err);
 	return err;
 }
 
@@ -181,9 +192,11 @@ static enum usm_refault_next usm_refault_ask(struct usm_refault *refault)
 	refault->since = evicted->epoch == refault->epoch ? evicted->since : jiffies;
 	refault->homeless = evicted->homeless;
 	spin_unlock(&vault->lock);
-	if (ask)
+	if (ask) {
 		usm_event_post(domain, USM_EV_REFAULT, space->id, refault->page, 0, 1,
 			       refault->key);
+		trace_usm_want(space, refault->page, refault->key);
+	}
 	usm_table_unlock(&table);
 	return next;
 }
@@ -244,13 +257,15 @@ static vm_fault_t usm_refault_wait(struct vm_fault *vmf, struct usm_refault *ref
 	bool signals = retry && (vmf->flags & FAULT_FLAG_INTERRUPTIBLE) &&
 		       (vmf->flags & FAULT_FLAG_USER);
 	unsigned int state = signals ? TASK_INTERRUPTIBLE : TASK_KILLABLE;
+	u32 space = refault->space->id;
 
 	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
 		return VM_FAULT_RETRY;
 	if (!left && !armed)
-		return usm_space_sigbus(refault->space, "an evicted page, and nobody has it");
+		return usm_space_sigbus(refault->space, USM_SIGBUS_NOBODY);
 	if (homeless)
 		usm_refault_scarce(refault);
+	trace_usm_wait(domain, space, refault->page, USM_WAIT_REFAULT);
 	usm_domain_get(domain);
 	if (retry) {
 		/* Who keeps locks must not be frozen with them. */
@@ -264,6 +279,7 @@ static vm_fault_t usm_refault_wait(struct vm_fault *vmf, struct usm_refault *ref
 				     state, 0, left, __ret = schedule_timeout(__ret));
 	if (!left && armed && !homeless)
 		usm_domain_miss(domain, refault->epoch);
+	trace_usm_wake(domain, space, refault->page, USM_WAIT_REFAULT);
 	usm_domain_put(domain);
 	return retry ? VM_FAULT_RETRY : VM_FAULT_NOPAGE;
 }
@@ -357,6 +373,7 @@ static vm_fault_t usm_refault_map(struct vm_fault *vmf, struct usm_refault *refa
 	usm_slot_drop(refault->bucket, page, &drop);
 	usm_frame_map_alone(vmf->vma, space, refault->bucket, page, frame, &table);
 	usm_count_add(domain, USM_N_REFAULTS, 1);
+	trace_usm_refault(space, page, frame, refault->key);
 	usm_drop_finish(&drop);
 	return VM_FAULT_NOPAGE;
 }
@@ -372,7 +389,7 @@ vm_fault_t usm_refault(struct vm_fault *vmf, struct usm_space *space,
 	case USM_REFAULT_WAIT:
 		return usm_refault_wait(vmf, &refault);
 	case USM_REFAULT_LOST:
-		return usm_space_sigbus(space, "an evicted page came back wrong");
+		return usm_space_sigbus(space, USM_SIGBUS_WRONG);
 	case USM_REFAULT_OOM:
 		return VM_FAULT_OOM;
 	case USM_REFAULT_AGAIN:

@@ -20,6 +20,7 @@
 #include "limbo.h"
 #include "pte.h"
 #include "space.h"
+#include "trace.h"
 
 #define USM_MAGIC		0x75736d20	/* "usm " */
 #define USM_TAG_BITS		20
@@ -577,6 +578,7 @@ static void usm_space_reap_work(struct work_struct *work)
 	list_del(&space->list);
 	spin_unlock(&domain->space_lock);
 	usm_event_post(domain, USM_EV_SPACE_EXIT, space->id, 0, 0, 0, 0);
+	trace_usm_space_exit(space);
 	if (atomic_dec_and_test(&domain->nr_spaces))
 		usm_grow_tidy(domain);
 	usm_family_put_many(space->family, 1);
@@ -587,11 +589,19 @@ static void usm_space_reap_work(struct work_struct *work)
 	usm_domain_put(domain);
 }
 
-vm_fault_t usm_space_sigbus(struct usm_space *space, const char *why)
+vm_fault_t usm_space_sigbus(struct usm_space *space, enum usm_sigbus_why why)
 {
+	static const char *const words[] = {
+		[USM_SIGBUS_FORK] = "its fork could not copy all pages",
+		[USM_SIGBUS_NOBODY] = "an evicted page, and nobody has it",
+		[USM_SIGBUS_WRONG] = "an evicted page came back wrong",
+	};
+
 	usm_count_add(space->domain, USM_N_SIGBUS, 1);
+	trace_usm_sigbus(space, why);
 	pr_warn_ratelimited("domain %llu (%s): %s[%d]: SIGBUS: %s\n", space->domain->id,
-			    space->domain->label, current->comm, task_pid_nr(current), why);
+			    space->domain->label, current->comm, task_pid_nr(current),
+			    words[why]);
 	return VM_FAULT_SIGBUS;
 }
 

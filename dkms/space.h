@@ -176,7 +176,13 @@ static inline void usm_family_get_many(struct usm_family *family, long nr)
 }
 void usm_family_put_many(struct usm_family *family, long nr);
 
+enum usm_sigbus_why {
+	USM_SIGBUS_FORK,	/* its fork could not copy all pages */
+	USM_SIGBUS_NOBODY,	/* an evicted page, and nobody has it */
+	USM_SIGBUS_WRONG,	/* an evicted page came back wrong */
+};
+
 /* Log and count a fault that cannot be answered; returns VM_FAULT_SIGBUS. */
-vm_fault_t usm_space_sigbus(struct usm_space *space, const char *why);
+vm_fault_t usm_space_sigbus(struct usm_space *space, enum usm_sigbus_why why);
 
 #endif /* USM_SPACE_H */

@@ -7,6 +7,7 @@
 #include "domain.h"
 #include "frame.h"
 #include "supply.h"
+#include "trace.h"
 
 /*
  * 256 entries of up to 512 frames name 512 MiB, far more than an instance
@@ -106,6 +107,7 @@ static void usm_supply_check_low(struct usm_domain *domain, struct usm_supply *s
 	supply->told_head = head;
 	WRITE_ONCE(supply->ring->want, 1);
 	usm_event_post(domain, USM_EV_SUPPLY_LOW, 0, 0, 0, 0, cpu);
+	trace_usm_supply_low(domain, cpu, used);
 }
 
 /* The next entry into run_frame and run_count; false: there is none. */

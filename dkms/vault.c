@@ -10,6 +10,7 @@
 #include "domain.h"
 #include "evict.h"
 #include "frame.h"
+#include "trace.h"
 
 static_assert(sizeof(struct usm_evicted) * USM_EVICTED_BLOCK <= PAGE_SIZE);
 static_assert(sizeof(struct usm_staged) * USM_STAGING_PAGES <= PAGE_SIZE);
@@ -181,6 +182,7 @@ void usm_evicted_end(struct usm_domain *domain, u32 number, u64 key, u32 frame)
 		usm_evicted_give_back(domain, frame);
 	usm_count_add(domain, USM_N_EVICTED, -1);
 	usm_event_post(domain, USM_EV_DISCARDED, 0, 0, 0, 1, key);
+	trace_usm_discarded(domain, key);
 	ida_free(&domain->vault.ids, number);
 }
 

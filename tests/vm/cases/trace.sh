@@ -1,0 +1,139 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# timeout: 180
+#
+# The tracepoints tell what the counters count: each event of the system usm appears,
+# and what its fields say adds up to what the module counted, to the page.
+. "${VMTEST:?}/lib.sh"
+
+tracing=/sys/kernel/tracing/instances/vmtest
+cgroup=$(cgroup_make trace)
+domain=$(stat -c %i "$cgroup")
+inject=/usr/lib/vmtest/kmod/$(uname -r)/inject.ko
+
+# Switched on while nothing runs: an emulator may go on with code it has translated.
+[ -d /sys/kernel/tracing/events ] || mount -t tracefs nodev /sys/kernel/tracing
+mkdir "$tracing"
+echo 16384 >"$tracing/buffer_size_kb"
+events=$(cd "$tracing/events/usm" && echo usm_*)
+echo 1 >"$tracing/events/usm/enable"
+
+# The manual page tells of each with its fields, in their order, and of no other.
+for event in $events; do
+	echo "$event" "$(sed -n 's/.*field:.* \([a-z_]*\)\(\[.*\]\)\{0,1\};.*/\1/p' \
+		"$tracing/events/usm/$event/format" | grep -v '^common_' | paste -s -d ' ')"
+done | sort >there
+sed -n 's/^\*\(usm_[a-z_]*\)\* (\(.*\))$/\1 \2/p' "$PROGRAMS/usm.4.scd" | tr -d , | sort >page
+diff -U 0 page there || fail 'usm(4) has other tracepoints than the module'
+
+# What was traced since the last time, to the file `trace`: "EVENT FIELD=VALUE...".
+trace_take() {
+	for _cpu in "$tracing"/per_cpu/cpu*; do
+		assert_eq "overrun of $_cpu" "$(awk '/^overrun:/ { print $2 }' "$_cpu/stats")" 0
+	done
+	sed -n 's/.* \(usm_[a-z_]*\): /\1 /p' "$tracing/trace" >trace
+	: >"$tracing/trace"
+	assert_eq 'lines of other domains' "$(grep -vc " domain=$domain\b" trace)" 0
+	cat trace >>all
+}
+
+# traced EVENT [FIELD [EXPRESSION]] - how many, or the sum of a field, of lines that match
+traced() {
+	awk -v event="$1" -v field="${2:-}" -v expression="${3:-.}" '
+	$1 != event || $0 !~ expression { next }
+	field == "" { sum++ }
+	{ for (i = 2; i <= NF; i++) if (index($i, field "=") == 1) sum += substr($i, length(field) + 2) }
+	END { print sum + 0 }' trace
+}
+number() { awk -v name="$1" '$1 == name { print $2 }' stat; }
+assert_counted() { assert_eq "what $2 tells" "$(shift 1; traced "$@")" "$(number "$1")"; }
+
+# run OPTION... -- COMMAND... - under a raw instance, and compare with what it counted
+run() {
+	"$PROGRAMS/miniinst" --cgroup "$cgroup" --leakcheck "$@" >said 2>stat ||
+		fail "exit $? of $*: $(cat said stat)"
+	trace_take
+	assert_counted faults usm_fault
+	assert_counted fault_pages usm_fault count
+	assert_counted mappings usm_adopt
+	assert_counted waits usm_wait '' 'why=supply'
+	assert_counted deadlines usm_deadline
+	assert_counted fallbacks usm_fallback '' 'why=d'
+	assert_counted arms usm_arm
+	assert_counted forks usm_space_fork
+	assert_counted broken usm_space_broken
+	assert_counted sigbus usm_sigbus
+	assert_counted cow_copied usm_cow_copy
+	assert_counted cow_reused usm_cow_reuse
+	# One step of growth may still be under way when miniinst looks.
+	assert_ge 'what usm_grow tells' "$(traced usm_grow count)" "$(number grown)"
+	assert_le 'what usm_grow tells' "$(traced usm_grow count)" $(($(number grown) + 4096))
+	assert_counted shrunk usm_shrink count
+	assert_counted limits usm_limit
+	assert_counted oom_kills usm_oom_kill
+	assert_counted evictions usm_evict evicted
+	assert_counted refaults usm_refault
+	assert_eq 'waits that ended' "$(traced usm_wake)" "$(traced usm_wait)"
+	assert_eq 'spaces that ended' "$(traced usm_space_exit)" \
+		$(($(traced usm_space_new) + $(traced usm_space_fork)))
+	# All that got a frame gave it back.
+	assert_eq 'frames freed' "$(traced usm_freed count)" \
+		$(($(number fault_pages) + $(number cow_copied) + $(number refaults)))
+}
+
+# One program, one area: who it is, where it lies, and a fault for each 16 pages of it.
+run --ceiling-mib 64 --order 4 -- "$PROGRAMS/faultcount" --pages 4096
+space=$(sed -n 's/^usm_space_new .* space=\([0-9]*\) .* comm=faultcount$/\1/p' trace)
+[ -n "$space" ] || fail "no space of faultcount: $(grep usm_space_new trace)"
+first=$(sed -n "s/^usm_adopt .* space=$space page=\([0-9a-fx]*\) count=4096$/\1/p" trace)
+[ -n "$first" ] || fail "no area of 4096 pages: $(grep usm_adopt trace)"
+grep "^usm_fault .* space=$space " trace >faults
+pages=0
+while read -r _ _ _ page frame count order; do
+	page=$((${page#page=})) count=${count#count=}
+	assert_le 'the frame' $((${frame#frame=} + count)) 16384
+	assert_eq 'the order' "${order#order=}" 4
+	[ $page -lt $((first)) ] || [ $page -ge $((first + 4096)) ] || pages=$((pages + count))
+done <faults
+assert_eq 'pages of the area' "$pages" 4096
+assert_match 'the domain' "$(grep usm_domain_new trace)" ' ceiling=16384 label=miniinst$'
+
+# Forks and evictions; an instance that stalls; a ceiling; reclaim; no memory in fork.
+run --ceiling-mib 512 --order 4 --evict 2000 -- "$PROGRAMS/stress.dynamic" --quick \
+	--only patterns,fork-tree,fork-reuse,direct-fork,dontneed
+assert_ge 'pages evicted' "$(number evictions)" 100
+run --ceiling-mib 64 --order 0 --deadline-ms 50 --stall 20 --no-rearm -- \
+	"$PROGRAMS/faultcount" --pages 8192
+assert_eq 'deadlines missed' "$(number deadlines)" 1
+run --ceiling-mib 16 --order 4 -- "$PROGRAMS/oomcheck" --mib 32
+assert_eq 'the killed' "$(sed -n 's/^usm_oom_kill .* ceiling=4096 .* comm=//p' trace)" oomcheck
+# shellcheck disable=SC2016
+run --ceiling-mib 64 --order 4 -- sh -c \
+	'"$1" --pages 2048 && { echo 8M >"$2/memory.reclaim" || :; }' sh \
+	"$PROGRAMS/faultcount" "$cgroup"
+assert_ge 'frames that reclaim got' "$(traced usm_shrink count why=pressure)" 1024
+assert_ok insmod "$inject" functions=usm_space_bucket_make within=usm_fork_vma every=2
+run --ceiling-mib 64 --order 4 -- "$PROGRAMS/forkload" --mib 4 --write-mib 2 --forks 8 \
+	--at-once 2 --allow-kills --allow-sigbus
+assert_ok rmmod inject
+assert_ge 'broken spaces' "$(number broken)" 1
+
+# What only the tests of the contract do: wrong contents, and commands to shrink.
+cgroup=$(cgroup_make uapi)
+echo +memory >"$cgroup/cgroup.subtree_control"
+assert_ok "$PROGRAMS/uapitest" "$cgroup" >said
+sed -n 's/.* \(usm_[a-z_]*\): /\1 /p' "$tracing/trace" >>all
+assert_match 'restores' "$(grep ^usm_restore all)" ' key=0x[0-9a-f]{9,} result=-74$'
+assert_match 'shrinking' "$(grep ^usm_shrink all)" ' why=command$'
+
+for event in $events; do
+	grep -q "^$event domain=" all || fail "$event never appeared"
+done
+
+# They do not keep the module, and the module does not mind them.
+systemctl stop usmd.service
+assert_ok modprobe -r usm
+rmdir "$tracing"
+assert_ok modprobe usm
+wait_for 20 usm_ready
+pass
