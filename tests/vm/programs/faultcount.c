@@ -2,8 +2,8 @@
 /*
  * faultcount - how many minor faults does it take to touch N pages?
  *
- * Touches one word of each page, in order, and prints what getrusage counted:
- * "faultcount: N pages, F faults".
+ * Touches one word of each page, in order, and prints where they are and what
+ * getrusage counted: "faultcount: at ADDRESS N pages, F faults".
  */
 #include "util.h"
 
@@ -54,6 +54,6 @@ int main(int argc, char **argv)
 			(void)*byte;
 	}
 	after = faults_now();
-	util_say("faultcount: %lu pages, %lu faults", pages, after - before);
+	util_say("faultcount: at %p %lu pages, %lu faults", (void *)area, pages, after - before);
 	return 0;
 }

@@ -435,7 +435,7 @@ struct usm_stat {
 	__u64 frames_mapped;		/* now: MAPPED or SHARED: the resident pages */
 	__u64 frames_shared;		/* now: SHARED */
 	__u64 frames_held;		/* now: HELD */
-	__u64 mappings;			/* adopted mmap calls */
+	__u64 mappings;			/* adopted mmap calls that enlarged no neighbour */
 	__u64 faults;			/* that mapped something */
 	__u64 fault_pages;		/* pages that they mapped */
 	__u64 faults_by_order[USM_MAX_ORDER + 1]; /* mapped 2^n to 2^(n+1)-1 pages */
