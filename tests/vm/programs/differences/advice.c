@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Advice, policies, and other calls that are about mapped memory. */
+/* Advice and other calls that are about mapped memory. */
 #include "differences.h"
 
 #include <errno.h>
-#include <linux/mempolicy.h>
 #include <linux/userfaultfd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -115,18 +114,6 @@ static void poison(long argument)
 	tell("still read");
 }
 
-static void bind_memory(long argument)
-{
-	unsigned long nodes = 1;
-	int mode = -1;
-	char *area = area_map(AREA);
-
-	must(!syscall(SYS_mbind, area, AREA, MPOL_BIND, &nodes, sizeof(nodes) * 8,
-		      MPOL_MF_MOVE | MPOL_MF_STRICT));
-	must(!syscall(SYS_get_mempolicy, &mode, NULL, 0, area, MPOL_F_ADDR));
-	tell("%s", mode == MPOL_BIND ? "is kept" : "is forgotten");
-}
-
 static void watch(long features)
 {
 	struct uffdio_api api = { .api = UFFD_API, .features = (uint64_t)features };
@@ -229,7 +216,6 @@ const struct probe advice_probes[] = {
 	{ "madvise MADV_POPULATE_WRITE", populate, MADV_POPULATE_WRITE },
 	{ "madvise MADV_SOFT_OFFLINE", move_away, 0 },
 	{ "madvise MADV_HWPOISON", poison, 0 },
-	{ "mbind MPOL_BIND", bind_memory, 0 },
 	{ "userfaultfd, missing pages", watch, 0 },
 	{ "userfaultfd, write protection", watch, UFFD_FEATURE_PAGEFAULT_FLAG_WP },
 	{ "userfaultfd, asynchronous, after one write", watch_writes, 0 },

@@ -29,6 +29,7 @@ struct probe {
 extern const struct probe shown_probes[];
 extern const struct probe kind_probes[];
 extern const struct probe advice_probes[];
+extern const struct probe node_probes[];
 extern const struct probe limit_probes[];
 extern const struct probe reach_probes[];
 

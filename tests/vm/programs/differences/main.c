@@ -242,7 +242,8 @@ static bool probe_both(const struct probe *probe, char **cgroups)
 int main(int argc, char **argv)
 {
 	static const struct probe *const lists[] = {
-		shown_probes, kind_probes, advice_probes, limit_probes, reach_probes,
+		shown_probes, kind_probes, advice_probes, node_probes, limit_probes,
+		reach_probes,
 	};
 	bool ok = true;
 
