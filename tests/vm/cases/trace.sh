@@ -16,7 +16,10 @@ inject=/usr/lib/vmtest/kmod/$(uname -r)/inject.ko
 mkdir "$tracing"
 echo 16384 >"$tracing/buffer_size_kb"
 events=$(cd "$tracing/events/usm" && echo usm_*)
+# As the manual page has it.
+echo "domain == $domain" >"$tracing/events/usm/filter"
 echo 1 >"$tracing/events/usm/enable"
+echo 'hist:keys=domain,count' >"$tracing/events/usm/usm_fault/trigger"
 
 # The manual page tells of each with its fields, in their order, and of no other.
 for event in $events; do
@@ -25,6 +28,15 @@ for event in $events; do
 done | sort >there
 sed -n 's/^\*\(usm_[a-z_]*\)\* (\(.*\))$/\1 \2/p' "$PROGRAMS/usm.4.scd" | tr -d , | sort >page
 diff -U 0 page there || fail 'usm(4) has other tracepoints than the module'
+
+# named_counters FILE - it tells of each counter of `stat`, too
+named_counters() {
+	awk '
+	FILENAME == "stat" { sub(/_[0-9]+$/, "", $1); names[$1]; next }
+	/^\*/ { for (name in names) if (index($0, "*" name "*")) delete names[name] }
+	END { for (name in names) { print "FAIL: usm(4) does not say what it counts: " name; wrong = 1 }; exit wrong }
+	' stat "$1" || fail 'usm(4) has not all counters'
+}
 
 # What was traced since the last time, to the file `trace`: "EVENT FIELD=VALUE...".
 trace_take() {
@@ -37,53 +49,70 @@ trace_take() {
 	cat trace >>all
 }
 
-# traced EVENT [FIELD [EXPRESSION]] - how many, or the sum of a field, of lines that match
-traced() {
-	awk -v event="$1" -v field="${2:-}" -v expression="${3:-.}" '
-	$1 != event || $0 !~ expression { next }
-	field == "" { sum++ }
-	{ for (i = 2; i <= NF; i++) if (index($i, field "=") == 1) sum += substr($i, length(field) + 2) }
-	END { print sum + 0 }' trace
-}
 number() { awk -v name="$1" '$1 == name { print $2 }' stat; }
-assert_counted() { assert_eq "what $2 tells" "$(shift 1; traced "$@")" "$(number "$1")"; }
 
-# run OPTION... -- COMMAND... - under a raw instance, and compare with what it counted
+# compare - what the events tell, how many and the sums of fields, with the counters
+compare() {
+	awk '
+	FILENAME == "stat" { number[$1] = $2; next }
+	{
+		told[$1]++
+		for (i = 2; i <= NF; i++) {
+			at = index($i, "=")
+			sum[$1 "." substr($i, 1, at - 1)] += substr($i, at + 1)
+			told[$1 " " $i]++
+		}
+	}
+	function check(what, got, wanted) {
+		if (got + 0 == wanted + 0)
+			return
+		print "FAIL: " what " is " got + 0 " as told, and " wanted + 0 " as counted"
+		wrong = 1
+	}
+	function counted(name, got) { check(name, got, number[name]) }
+	END {
+		counted("faults", told["usm_fault"])
+		counted("fault_pages", sum["usm_fault.count"])
+		counted("mappings", told["usm_adopt"])
+		counted("waits", told["usm_wait why=supply"])
+		counted("deadlines", told["usm_deadline"])
+		counted("deadlines", told["usm_fallback why=deadline"])
+		counted("arms", told["usm_arm"])
+		counted("forks", told["usm_space_fork"])
+		counted("broken", told["usm_space_broken"])
+		counted("sigbus", told["usm_sigbus"])
+		counted("cow_copied", told["usm_cow_copy"])
+		counted("cow_reused", told["usm_cow_reuse"])
+		counted("shrunk", sum["usm_shrink.count"])
+		counted("limits", told["usm_limit"])
+		counted("oom_kills", told["usm_oom_kill"])
+		counted("evictions", sum["usm_evict.evicted"])
+		counted("refaults", told["usm_refault"])
+		# One step of growth may still be under way when miniinst looks.
+		if (sum["usm_grow.count"] > number["grown"] + 4096 ||
+		    sum["usm_grow.count"] < number["grown"])
+			counted("grown", sum["usm_grow.count"])
+		check("waits that ended", told["usm_wake"], told["usm_wait"])
+		check("spaces", told["usm_space_exit"], told["usm_space_new"] + told["usm_space_fork"])
+		# All that got a frame gave it back.
+		check("frames freed", sum["usm_freed.count"],
+		      number["fault_pages"] + number["cow_copied"] + number["refaults"])
+		exit wrong
+	}' stat trace || fail "what is traced is not what is counted: $*"
+}
+
+# run OPTION... -- COMMAND... - under a raw instance, traced
 run() {
 	"$PROGRAMS/miniinst" --cgroup "$cgroup" --leakcheck "$@" >said 2>stat ||
 		fail "exit $? of $*: $(cat said stat)"
 	trace_take
-	assert_counted faults usm_fault
-	assert_counted fault_pages usm_fault count
-	assert_counted mappings usm_adopt
-	assert_counted waits usm_wait '' 'why=supply'
-	assert_counted deadlines usm_deadline
-	assert_counted fallbacks usm_fallback '' 'why=d'
-	assert_counted arms usm_arm
-	assert_counted forks usm_space_fork
-	assert_counted broken usm_space_broken
-	assert_counted sigbus usm_sigbus
-	assert_counted cow_copied usm_cow_copy
-	assert_counted cow_reused usm_cow_reuse
-	# One step of growth may still be under way when miniinst looks.
-	assert_ge 'what usm_grow tells' "$(traced usm_grow count)" "$(number grown)"
-	assert_le 'what usm_grow tells' "$(traced usm_grow count)" $(($(number grown) + 4096))
-	assert_counted shrunk usm_shrink count
-	assert_counted limits usm_limit
-	assert_counted oom_kills usm_oom_kill
-	assert_counted evictions usm_evict evicted
-	assert_counted refaults usm_refault
-	assert_eq 'waits that ended' "$(traced usm_wake)" "$(traced usm_wait)"
-	assert_eq 'spaces that ended' "$(traced usm_space_exit)" \
-		$(($(traced usm_space_new) + $(traced usm_space_fork)))
-	# All that got a frame gave it back.
-	assert_eq 'frames freed' "$(traced usm_freed count)" \
-		$(($(number fault_pages) + $(number cow_copied) + $(number refaults)))
+	compare "$@"
 }
 
 # One program, one area: who it is, and a fault for every 16 pages of it. Where it
 # has a neighbour, the first and the last may map pages of either.
 run --ceiling-mib 64 --order 4 -- "$PROGRAMS/faultcount" --pages 4096
+named_counters "$PROGRAMS/usm.4.scd"
 space=$(sed -n 's/^usm_space_new .* space=\([0-9]*\) .* comm=faultcount$/\1/p' trace)
 [ -n "$space" ] || fail "no space of faultcount: $(grep usm_space_new trace)"
 first=$(($(sed 's/.* at \(0x[0-9a-f]*\) .*/\1/' said) / 4096))
@@ -96,6 +125,9 @@ while read -r _ _ _ page frame count order; do
 	[ $page -lt $first ] || [ $page -ge $((first + 4096)) ] || pages=$((pages + count))
 done <faults
 assert_close 'pages of the area' "$pages" 4096 1
+assert_match 'the histogram' "$(cat "$tracing/events/usm/usm_fault/hist")" \
+	"domain: *$domain, count: *16 \} hitcount: *2[0-9][0-9]$"
+echo '!hist:keys=domain,count' >"$tracing/events/usm/usm_fault/trigger"
 assert_match 'the domain' "$(grep usm_domain_new trace)" ' ceiling=16384 label=miniinst$'
 
 # Forks and evictions; an instance that stalls; a ceiling; reclaim; no memory in fork.
@@ -111,7 +143,7 @@ assert_eq 'the killed' "$(sed -n 's/^usm_oom_kill .* ceiling=4096 .* comm=//p' t
 run --ceiling-mib 64 --order 4 -- sh -c \
 	'"$1" --pages 2048 && { echo 8M >"$2/memory.reclaim" || :; }' sh \
 	"$PROGRAMS/faultcount" "$cgroup"
-assert_ge 'frames that reclaim got' "$(traced usm_shrink count why=pressure)" 1024
+assert_match 'shrinking' "$(grep ^usm_shrink trace)" ' count=512 why=pressure$'
 assert_ok insmod "$inject" functions=usm_space_bucket_make within=usm_fork_vma every=2
 run --ceiling-mib 64 --order 4 -- "$PROGRAMS/forkload" --mib 4 --write-mib 2 --forks 8 \
 	--at-once 2 --allow-kills --allow-sigbus
@@ -119,6 +151,7 @@ assert_ok rmmod inject
 assert_ge 'broken spaces' "$(number broken)" 1
 
 # What only the tests of the contract do: wrong contents, and commands to shrink.
+echo 0 >"$tracing/events/usm/filter"
 cgroup=$(cgroup_make uapi)
 echo +memory >"$cgroup/cgroup.subtree_control"
 assert_ok "$PROGRAMS/uapitest" "$cgroup" >said
