@@ -146,6 +146,11 @@ static vm_fault_t usm_fault_scarce(struct vm_fault *vmf, struct usm_fault *fault
 	if (usm_limbo_flush(domain) && usm_frame_pick(domain, &frame)) {
 		err = 0;
 		usm_frames_zero(domain, frame, 1);
+	} else if (usm_oom_relief(domain) && usm_fault_may_wait(vmf) &&
+		   !fatal_signal_pending(current)) {
+		/* Rather evict than use up what is left to others, or kill. */
+		usm_fault_starve(domain);
+		return usm_fault_wait_freed(vmf, domain, kicks);
 	} else {
 		err = usm_grow_one(domain, &frame);
 	}

@@ -79,7 +79,13 @@ static long usm_port_arm(struct usm_port *port, void __user *arg)
 		return err;
 	if (arm.flags)
 		return -EINVAL;
+	/*
+	 * A predecessor that fell back may still evict. What it puts into the staging
+	 * pages must be there when its successor looks.
+	 */
+	mutex_lock(&port->domain->vault.staging_lock);
 	err = usm_domain_arm(port->domain, port, &arm.epoch);
+	mutex_unlock(&port->domain->vault.staging_lock);
 	if (err)
 		return err == -EALREADY ? -EBUSY : err;
 	err = usm_copy_out(arg, &arm, sizeof(arm));
@@ -271,6 +277,15 @@ static long usm_port_ioctl(struct file *file, unsigned int cmd, unsigned long va
 		ret = usm_port_armed(port) ? 0 : -EPERM;
 		if (!ret)
 			usm_domain_kick(domain);
+		break;
+	case _IOC_NR(USM_IOC_STORE_PUT):
+		ret = usm_port_armed(port) ? usm_store_put(&domain->stores, arg) : -EPERM;
+		break;
+	case _IOC_NR(USM_IOC_STORE_GET):
+		ret = usm_store_get(&domain->stores, arg);
+		break;
+	case _IOC_NR(USM_IOC_STORE_DROP):
+		ret = usm_port_armed(port) ? usm_store_drop(&domain->stores, arg) : -EPERM;
 		break;
 	default:
 		ret = -ENOTTY;
