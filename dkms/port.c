@@ -152,7 +152,8 @@ static int usm_command(struct usm_port *port, const struct usm_command *cmd)
 {
 	struct usm_domain *domain = port->domain;
 
-	if (cmd->flags || (cmd->arg && cmd->op != USM_CMD_EVICT && cmd->op != USM_CMD_RESTORE))
+	if (cmd->flags || (cmd->arg && cmd->op != USM_CMD_EVICT &&
+			   cmd->op != USM_CMD_RESTORE && cmd->op != USM_CMD_LOSE))
 		return -EINVAL;
 	switch (cmd->op) {
 	case USM_CMD_GROW:
@@ -167,6 +168,10 @@ static int usm_command(struct usm_port *port, const struct usm_command *cmd)
 		    cmd->frame >= USM_STAGING_PAGES)
 			return -EINVAL;
 		return usm_restore(domain, cmd);
+	case USM_CMD_LOSE:
+		if (cmd->node || cmd->generation || cmd->count != 1 || cmd->frame)
+			return -EINVAL;
+		return usm_port_armed(port) ? usm_lose(domain, cmd) : -EPERM;
 	case USM_CMD_EVICT:
 		if (cmd->count > USM_STAGING_PAGES ||
 		    cmd->arg > USM_STAGING_PAGES - cmd->count)

@@ -80,6 +80,23 @@ static enum usm_evicted_state usm_restore_wrong(struct usm_domain *domain, u32 n
 	return lost ? USM_EVICTED_LOST : USM_EVICTED_AWAY;
 }
 
+/* Has it been in use at all? Only then there is something to look at. */
+static bool usm_evicted_known(struct usm_vault *vault, u32 number)
+{
+	return number < vault->capacity && vault->blocks[number >> USM_EVICTED_SHIFT];
+}
+
+int usm_lose(struct usm_domain *domain, const struct usm_command *cmd)
+{
+	u32 number = (u32)cmd->arg;
+
+	if (!usm_evicted_known(&domain->vault, number) ||
+	    !usm_restore_begin(&domain->vault, number, cmd->arg >> 32))
+		return -ESTALE;
+	usm_restore_end(domain, number, cmd->arg, USM_NO_FRAME, USM_EVICTED_LOST);
+	return 0;
+}
+
 int usm_restore(struct usm_domain *domain, const struct usm_command *cmd)
 {
 	u32 number = (u32)cmd->arg, frame = USM_NO_FRAME;
@@ -88,7 +105,7 @@ int usm_restore(struct usm_domain *domain, const struct usm_command *cmd)
 	struct page *page;
 	int err = 0;
 
-	if (number >= vault->capacity || !vault->blocks[number >> USM_EVICTED_SHIFT])
+	if (!usm_evicted_known(vault, number))
 		return -ESTALE;
 	if (!usm_staging(domain))
 		return -ENOMEM;
@@ -341,7 +358,7 @@ vm_fault_t usm_refault(struct vm_fault *vmf, struct usm_space *space,
 	case USM_REFAULT_WAIT:
 		return usm_refault_wait(vmf, &refault);
 	case USM_REFAULT_LOST:
-		return usm_space_sigbus(space, "an evicted page came back wrong");
+		return usm_space_sigbus(space, "an evicted page is lost");
 	case USM_REFAULT_OOM:
 		return VM_FAULT_OOM;
 	case USM_REFAULT_AGAIN:

@@ -168,7 +168,7 @@ enum usm_event_type {
 	USM_EV_RELEASED = 13,	/* the domain ends when its last space is gone */
 	USM_EV_REFAULT = 14,	/* space, page: somebody waits for the evicted page; arg: its key */
 	USM_EV_DISCARDED = 15,	/* arg: key of an evicted page that nobody has any more */
-	USM_EV_LOST = 16,	/* arg: key of one that came back wrong too often: SIGBUS */
+	USM_EV_LOST = 16,	/* arg: key of one that came back wrong too often, or was lost */
 };
 
 enum usm_limit {
@@ -225,7 +225,7 @@ enum usm_evicted_state {
 	USM_EVICTED_COMING = 3,	/* USM_CMD_RESTORE is at work */
 	USM_EVICTED_READY = 4,	/* a frame holds it again, for the next who touches it */
 	USM_EVICTED_TAKEN = 5,	/* is being mapped */
-	USM_EVICTED_LOST = 6,	/* came back wrong: who touches it gets SIGBUS */
+	USM_EVICTED_LOST = 6,	/* wrong or lost: who touches it gets SIGBUS */
 };
 
 struct usm_evicted {
@@ -404,6 +404,10 @@ enum usm_command_op {
 	 * asked for again, but not for ever. -ENOMEM: no frame; it is wanted
 	 * still and not asked for again. */
 	USM_CMD_RESTORE = 5,
+	/* The content of an evicted page cannot be had any more: who touches it gets
+	 * SIGBUS, until it is brought back all the same. arg: its key; count: 1; frame,
+	 * generation: 0. -EPERM: not the armed descriptor. -ESTALE: see RESTORE. */
+	USM_CMD_LOSE = 6,
 };
 
 struct usm_command {
@@ -414,7 +418,7 @@ struct usm_command {
 	__u32 count;		/* its length: 1 to USM_MAX_RUN; GROW: any */
 	__u32 generation;	/* of the first frame; 0 for GROW. Stale: -ESTALE */
 	__s32 node;		/* GROW: NUMA node wanted, -1: any; others: 0 */
-	__u64 arg;		/* EVICT, RESTORE; others: 0 */
+	__u64 arg;		/* EVICT, RESTORE, LOSE; others: 0 */
 };
 
 /*
