@@ -12,6 +12,8 @@
 #define USM_MSG_FALLBACK	"680257a91ac84554aadd350e2719dc86"
 #define USM_MSG_POLICY_FAILED	"cdfa8ada112c4d76ace0650808114666"
 #define USM_MSG_POLICY_WRONG	"f011f7dfcd3541cfaaef82df4224a7eb"
+#define USM_MSG_PAGE_LOST	"7243730860104c19ba990de117bccf58"
+#define USM_MSG_STORE_DAMAGED	"8ae104f3d7f142e29dcfd5b58af77a57"
 #define USM_MSG_DAEMON_LOST	"20134090336f4424af2d81aee3d8374b"
 
 /* The strings are kept by reference; each may be NULL. */
