@@ -52,7 +52,7 @@ VM_PROGRAMS += $(STRESS_PROGRAMS)
 
 # ---------------------------------------------------------------- small programs
 
-PROG_SMALL	:= cachefill faultcount fillmem forkload leakcheck oomcheck pssum
+PROG_SMALL	:= cachefill faultcount fillmem forkload leakcheck oomcheck overfill pssum
 
 $(eval $(call usm_room,$(PROG_DIR),,,$(PROG_FLAGS)))
 $(foreach p,$(PROG_SMALL),$(eval $(call usm_program,$(PROG_OUT)/$(p),\
