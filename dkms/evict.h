@@ -29,6 +29,7 @@ struct usm_evicted_page {
 	u32 wrong;		/* times that it came back wrong */
 	u32 refs;		/* slots that name it */
 	u32 frame;		/* USM_EVICTED_READY: holds the content */
+	bool kept;		/* ... and so does the instance, which was asked to */
 };
 
 #define USM_NO_FRAME		U32_MAX

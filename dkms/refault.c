@@ -42,18 +42,23 @@ static bool usm_restore_begin(struct usm_vault *vault, u32 number, u32 generatio
 	return begun;
 }
 
-/* The frame holds the content, or there is none and `state` is what it is then. */
-static void usm_restore_end(struct usm_domain *domain, u32 number, u64 key, u32 frame,
+/*
+ * The frame holds the content, or there is none and `state` is what it is then. True:
+ * several slots name the page.
+ */
+static bool usm_restore_end(struct usm_domain *domain, u32 number, u64 key, u32 frame,
 			    enum usm_evicted_state state)
 {
 	struct usm_vault *vault = &domain->vault;
 	struct usm_evicted *shown = usm_evicted_shown(vault, number);
 	struct usm_evicted_page *page = usm_evicted_page(vault, number);
-	bool end;
+	bool end, shared;
 
 	spin_lock(&vault->lock);
 	end = !page->refs;
+	shared = page->refs > 1;
 	page->frame = end ? USM_NO_FRAME : frame;
+	page->kept = shared;
 	WRITE_ONCE(shown->state, end ? USM_EVICTED_NONE :
 		   frame == USM_NO_FRAME ? state : USM_EVICTED_READY);
 	spin_unlock(&vault->lock);
@@ -63,6 +68,7 @@ static void usm_restore_end(struct usm_domain *domain, u32 number, u64 key, u32 
 		usm_event_post(domain, USM_EV_LOST, 0, 0, 0, 1, key);
 	/* Also after a failure: who waits looks again. */
 	usm_domain_kick(domain);
+	return shared;
 }
 
 /* Wrong content: ask again, but an instance that has lost it must not be asked for ever. */
@@ -126,8 +132,7 @@ int usm_restore(struct usm_domain *domain, const struct usm_command *cmd)
 		state = usm_restore_wrong(domain, number);
 		err = -EBADMSG;
 	}
-	usm_restore_end(domain, number, cmd->arg, frame, state);
-	return err;
+	return usm_restore_end(domain, number, cmd->arg, frame, state) && !err ? 1 : err;
 }
 
 /* --------------------------------------------------------------------- refaulting */
@@ -306,6 +311,28 @@ static int usm_refault_copy(struct usm_refault *refault, u32 *frame)
 	return -EAGAIN;
 }
 
+/*
+ * One has its copy, and nobody knows when the others will want theirs: the frame is
+ * better used until then.
+ */
+static void usm_refault_let_go(struct usm_domain *domain, struct usm_refault *refault)
+{
+	struct usm_vault *vault = &domain->vault;
+	struct usm_evicted_page *page = usm_evicted_page(vault, refault->number);
+	u32 frame = USM_NO_FRAME;
+
+	spin_lock(&vault->lock);
+	if (usm_refault_is(vault, refault) && page->kept) {
+		frame = page->frame;
+		page->frame = USM_NO_FRAME;
+		page->epoch = 0;
+		WRITE_ONCE(usm_evicted_shown(vault, refault->number)->state, USM_EVICTED_AWAY);
+	}
+	spin_unlock(&vault->lock);
+	if (frame != USM_NO_FRAME)
+		usm_evicted_give_back(domain, frame);
+}
+
 /* Table locked: is the slot still that of the page that was asked for? */
 static bool usm_refault_still(struct usm_refault *refault, pte_t *pte)
 {
@@ -344,6 +371,8 @@ static vm_fault_t usm_refault_map(struct vm_fault *vmf, struct usm_refault *refa
 	usm_frame_map_alone(vmf->vma, space, refault->bucket, page, frame, &table);
 	usm_count_add(domain, USM_N_REFAULTS, 1);
 	usm_drop_finish(&drop);
+	if (copied)
+		usm_refault_let_go(domain, refault);
 	return VM_FAULT_NOPAGE;
 }
 

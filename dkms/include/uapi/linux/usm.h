@@ -399,7 +399,8 @@ enum usm_command_op {
 	 * is armed again may be the only copy: see STORES. */
 	USM_CMD_EVICT = 4,
 	/* Bring an evicted page back. arg: its key; frame: the staging page that
-	 * holds the content; count: 1; generation: 0. -ESTALE: nobody wants it any
+	 * holds the content; count: 1; generation: 0. result: 1 where processes share
+	 * it after a fork: keep the content, the others may ask for it. -ESTALE: nobody wants it any
 	 * more, or it is back. -EBADMSG: not the content that was evicted; it is
 	 * asked for again, but not for ever. -ENOMEM: no frame; it is wanted
 	 * still and not asked for again. */
