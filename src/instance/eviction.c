@@ -4,10 +4,12 @@
 #include "engine.h"
 #include "vault.h"
 
-uint32_t usm_eviction_want(struct usm_eviction *eviction, const struct usm_growth_view *view,
-			   bool limited, bool starved, uint64_t now)
+/* Frames to have free at the least. */
+static uint32_t low_water(const struct usm_eviction *eviction, const struct usm_growth_view *view,
+			  uint64_t now)
 {
-	uint32_t low = view->present / USM_EVICTION_PART, high;
+	uint32_t low = view->present / USM_EVICTION_PART;
+	uint32_t most = (eviction->evictable + view->free) / USM_EVICTION_SHARE / 2;
 
 	if (low < USM_EVICTION_MIN)
 		low = USM_EVICTION_MIN;
@@ -15,7 +17,13 @@ uint32_t usm_eviction_want(struct usm_eviction *eviction, const struct usm_growt
 		low = USM_EVICTION_MAX;
 	if (eviction->reclaimed_at && now - eviction->reclaimed_at < USM_EVICTION_CALM_NS)
 		low /= USM_EVICTION_CALM_PART;
-	high = 2 * low;
+	return eviction->counted && low > most ? most : low;
+}
+
+uint32_t usm_eviction_want(struct usm_eviction *eviction, const struct usm_growth_view *view,
+			   bool limited, bool starved, uint64_t now)
+{
+	uint32_t low = low_water(eviction, view, now), high = 2 * low;
 
 	/* What is waited for is not there, whatever the count says. */
 	if (starved)
@@ -94,6 +102,15 @@ static void vault_discarded(void *context, const struct usm_store_page *page)
 	const struct usm_engine *engine = context;
 
 	note(engine, page, engine->setup.policy->discarded);
+}
+
+void usm_eviction_count(struct usm_engine *engine, const struct usm_stat *stat)
+{
+	uint64_t alone = stat->frames_mapped > stat->frames_shared ?
+			 stat->frames_mapped - stat->frames_shared : 0;
+
+	engine->eviction.counted = true;
+	engine->eviction.evictable = alone < UINT32_MAX ? (uint32_t)alone : UINT32_MAX;
 }
 
 void usm_eviction_attach(struct usm_engine *engine, struct usm_vault *vault)

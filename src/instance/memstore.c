@@ -91,10 +91,10 @@ static struct usm_memstore_slot *slot_find(const struct memstore *ms, uint64_t h
 
 static uint64_t slot_sum(const struct usm_memstore_slot *slot, uint64_t key)
 {
-	uint64_t seed = key ^ slot->page << 16 ^ (uint64_t)slot->space << 32 ^
-			(uint64_t)slot->form << 13 ^ slot->length;
+	size_t from = offsetof(struct usm_memstore_slot, page);
 
-	return XXH3_64bits_withSeed(slot + 1, slot->length, seed);
+	return XXH3_64bits_withSeed((const char *)slot + from, sizeof(*slot) - from + slot->length,
+				    key);
 }
 
 /* Could this be a slot of ours? What its length says can be read. */
@@ -332,19 +332,6 @@ static uint64_t memstore_recover(struct usm_store *store,
 
 /* ------------------------------------------------------------------------- rest */
 
-static uint64_t memstore_room(const struct usm_store *store)
-{
-	const struct memstore *ms = memstore_of_const(store);
-	uint64_t slabs = ms->quota / USM_MEMSTORE_SLAB;
-
-	if (slabs > ms->slabs.capacity)
-		slabs = ms->slabs.capacity;
-	slabs = slabs > ms->slabs.there ? slabs - ms->slabs.there : 0;
-	/* The first page of each size may need a slab for itself. */
-	return slabs <= USM_SLAB_CLASSES ? slabs :
-	       USM_SLAB_CLASSES + (slabs - USM_SLAB_CLASSES) * USM_MEMSTORE_RAW;
-}
-
 static void memstore_set_quota(struct usm_store *store, uint64_t bytes)
 {
 	memstore_of(store)->quota = bytes;
@@ -377,7 +364,6 @@ static const struct usm_store_ops memstore_ops = {
 	.load = memstore_load,
 	.drop = memstore_drop,
 	.recover = memstore_recover,
-	.room = memstore_room,
 	.set_quota = memstore_set_quota,
 	.usage = memstore_usage,
 	.close = memstore_close,

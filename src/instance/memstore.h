@@ -43,7 +43,7 @@ enum usm_memstore_form {
 
 struct usm_memstore_slot {
 	uint64_t key;		/* 0: empty */
-	uint64_t sum;		/* XXH3 of the content, seeded with the rest of this */
+	uint64_t sum;		/* XXH3, seeded with the key, of all that follows */
 	uint64_t page;
 	uint32_t space;
 	uint16_t length;	/* of the content, which follows */

@@ -298,9 +298,12 @@ static int state_check(struct usm_serve *serve)
 	struct usm_stat stat;
 	int r = usm_device_stat(serve->domain_fd, &stat);
 
-	if (!r && stat.state != USM_FALLBACK_NONE)
+	if (r)
+		return r;
+	usm_eviction_count(serve->engine, &stat);
+	if (stat.state != USM_FALLBACK_NONE)
 		usm_engine_fell(serve->engine, stat.state);
-	return r;
+	return 0;
 }
 
 static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
@@ -404,7 +407,7 @@ void usm_serve_close(struct usm_serve *serve)
 	sd_event_unref(serve->event);
 	if (serve->engine)
 		usm_eviction_attach(serve->engine, NULL);
-	usm_vault_done(&serve->vault);
+	usm_stores_close(&serve->vault);
 	usm_close(&serve->link);
 	free(serve->text);
 	usm_error_clear(&serve->err);

@@ -57,8 +57,6 @@ struct usm_store_ops {
 	uint64_t (*recover)(struct usm_store *store,
 			    bool (*claim)(void *context, const struct usm_store_page *page,
 					  uint64_t handle), void *context);
-	/* How many more pages it can take for sure, however badly they compress. */
-	uint64_t (*room)(const struct usm_store *store);
 	void (*set_quota)(struct usm_store *store, uint64_t bytes);
 	void (*usage)(const struct usm_store *store, struct usm_store_usage *usage);
 	/* The process lets go of it; what is stored stays. */

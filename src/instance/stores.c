@@ -122,6 +122,14 @@ static unsigned int stores_get(int domain_fd, struct usm_store_fd held[static US
 	return n;
 }
 
+void usm_stores_close(struct usm_vault *vault)
+{
+	struct usm_evicted_mapping evicted = vault->evicted;
+
+	usm_vault_done(vault);
+	usm_evicted_unmap(&evicted);
+}
+
 int usm_stores_open(int domain_fd, const struct usm_mapping *mapping, bool evicts,
 		    uint64_t quota, struct usm_vault *vault, struct usm_error *err)
 {
@@ -143,7 +151,7 @@ int usm_stores_open(int domain_fd, const struct usm_mapping *mapping, bool evict
 	if (evicts && quota && !has_kind(&v, usm_codec_lz4.name))
 		r = store_make(domain_fd, &v, &usm_codec_lz4);
 	if (r < 0) {
-		usm_vault_done(&v);
+		usm_stores_close(&v);
 		return usm_error_set(err, -r, "cannot make a store for evicted pages: %s",
 				     usm_device_reason(r));
 	}

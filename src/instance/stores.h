@@ -19,4 +19,7 @@
 int usm_stores_open(int domain_fd, const struct usm_mapping *mapping, bool evicts,
 		    uint64_t quota, struct usm_vault *vault, struct usm_error *err);
 
+/* Takes a zeroed vault. */
+void usm_stores_close(struct usm_vault *vault);
+
 #endif /* USM_INSTANCE_STORES_H */

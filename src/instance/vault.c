@@ -28,7 +28,6 @@ void usm_vault_done(struct usm_vault *vault)
 		vault->stores[i]->ops->close(vault->stores[i]);
 	free(vault->where);
 	free(vault->generation);
-	usm_evicted_unmap(&vault->evicted);
 	*vault = (struct usm_vault){};
 }
 
@@ -47,7 +46,10 @@ int usm_vault_add(struct usm_vault *vault, struct usm_store *store)
 
 /* ---------------------------------------------------------------------- looking */
 
-/* The module waits for this content to come back, or may. */
+/*
+ * The module may ask for this content, or ask again: what is ready in a frame may be let
+ * go of, where processes share it.
+ */
 static bool is_away(const struct usm_vault *vault, uint64_t key)
 {
 	struct usm_evicted entry = usm_evicted_read(vault->mapping, &vault->evicted,
@@ -56,7 +58,8 @@ static bool is_away(const struct usm_vault *vault, uint64_t key)
 	if (entry.generation != USM_EVICTED_GENERATION(key))
 		return false;
 	return entry.state == USM_EVICTED_AWAY || entry.state == USM_EVICTED_WANTED ||
-	       entry.state == USM_EVICTED_COMING || entry.state == USM_EVICTED_LOST;
+	       entry.state == USM_EVICTED_COMING || entry.state == USM_EVICTED_READY ||
+	       entry.state == USM_EVICTED_LOST;
 }
 
 /* The store that holds the page; NULL: none. */
@@ -166,7 +169,8 @@ static bool save(struct usm_vault *vault, uint32_t i, bool force)
 static void salvage(struct usm_vault *vault, bool force)
 {
 	vault->unsaved = false;
-	for (uint32_t i = 0; i < USM_VAULT_GATE; i++) {
+	/* What one page finds no room for the others need not try. */
+	for (uint32_t i = 0; i < USM_VAULT_GATE && !vault->unsaved; i++) {
 		struct usm_staged *staged = &vault->evicted.staged[i];
 		uint64_t handle;
 
@@ -175,7 +179,7 @@ static void salvage(struct usm_vault *vault, bool force)
 		if (!is_away(vault, staged->key) || find(vault, staged->key, &handle))
 			__atomic_store_n(&staged->key, 0, __ATOMIC_RELEASE);
 		else if (!save(vault, i, force))
-			vault->unsaved = true;
+			vault->unsaved = vault->full = true;
 	}
 }
 
@@ -218,9 +222,13 @@ bool usm_vault_has_room(const struct usm_vault *vault)
 {
 	if (vault->unsaved || vault->full)
 		return false;
-	for (uint32_t i = 0; i < vault->nr_stores; i++)
-		if (vault->stores[i]->ops->room(vault->stores[i]))
+	for (uint32_t i = 0; i < vault->nr_stores; i++) {
+		struct usm_store_usage usage;
+
+		vault->stores[i]->ops->usage(vault->stores[i], &usage);
+		if (usage.quota)
 			return true;
+	}
 	return false;
 }
 
@@ -349,7 +357,10 @@ int usm_vault_refault(struct usm_vault *vault, uint64_t key)
 		postpone(vault, key);
 		return 0;
 	}
-	vault->restored += !result;
+	vault->restored += result >= 0;
+	/* Processes share it, and the others may ask for it yet: it stays. */
+	if (result > 0)
+		return 0;
 	/* Not taken: nobody wants it any more, or it is there. Or it was not what went out
 	 * (-EBADMSG), and then it is asked for again until the module gives it up. */
 	if (!result || !is_away(vault, key)) {

@@ -56,7 +56,7 @@ struct usm_vault {
 	uint64_t saved, restored, damaged, lost;
 };
 
-/* The mapping of evicted pages is taken over, the stores as they are added; -ENOMEM. */
+/* The mappings stay the caller's; stores are taken over as they are added. -ENOMEM. */
 int usm_vault_init(struct usm_vault *vault, const struct usm_mapping *mapping,
 		   const struct usm_evicted_mapping *evicted);
 /* Takes a zeroed vault. Closes the stores; what is in them stays. */
@@ -71,7 +71,10 @@ int usm_vault_add(struct usm_vault *vault, struct usm_store *store);
  */
 uint64_t usm_vault_recover(struct usm_vault *vault);
 
-/* Whether USM_VAULT_BATCH pages more may be evicted. */
+/*
+ * Whether more may be evicted. A store does not know whether it has room for a page
+ * before it has tried; what then turns out to have none is still in staging.
+ */
 bool usm_vault_has_room(const struct usm_vault *vault);
 
 /*
