@@ -49,7 +49,8 @@ static const struct {
 	  "the reserve of 8M is not below the container's memory.max of 8M" },
 	{ { false, 0, true, 8 * M, 8 * M + 4096, NONE, 8 * G, ANY_STORE },
 	  "memory.max of 8196K leaves no memory above the reserve of 8M" },
-	{ { false, 0, false, 0, NONE, NONE, M, ANY_STORE }, "512K is too little for a domain: at least 1M" },
+	{ { false, 0, false, 0, NONE, NONE, M, ANY_STORE },
+	  "512K is too little for a domain: at least 1M" },
 };
 
 /* Asked for, allowed, and what comes of it; memory.max is 256M, the ceiling 240M. */
