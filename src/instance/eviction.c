@@ -154,25 +154,27 @@ int usm_eviction_turn(struct usm_engine *engine)
 		.ceiling = engine->setup.ceiling,
 	};
 	struct usm_vault *vault = engine->vault;
-	bool starved, limited;
+	bool limited;
 	uint32_t want;
 	int r;
 
 	if (!vault)
 		return USM_ENGINE_IDLE;
-	r = usm_vault_retry(vault);
+	r = usm_vault_reap(vault);
+	if (!r)
+		r = usm_vault_retry(vault);
 	if (r < 0)
 		return r;
 	if (!engine->armed || !engine->setup.policy->evict)
 		return USM_ENGINE_IDLE;
 
-	starved = vault->nr_pending || vault->overrun;
 	limited = view.present >= view.ceiling || engine->growth.backoff;
-	want = usm_eviction_want(&engine->eviction, &view, limited, starved, engine->runtime.now);
+	want = usm_eviction_want(&engine->eviction, &view, limited, vault->starved,
+				 engine->runtime.now);
 	if (!want || engine->eviction.fruitless >= USM_EVICTION_FRUITLESS ||
 	    !usm_vault_has_room(vault))
 		return USM_ENGINE_IDLE;
-	return evict_some(engine, want, starved || !view.free);
+	return evict_some(engine, want, vault->starved || !view.free);
 }
 
 int usm_eviction_tick(struct usm_engine *engine)

@@ -38,15 +38,30 @@ struct usm_store_usage {
 
 struct usm_store;
 
+/* What a store reports when it is done with what it did not do at once. */
+struct usm_store_done {
+	uint64_t key;
+	bool saved;		/* else: loaded */
+	int result;		/* as save() or load() would have returned it */
+	uint64_t handle;	/* of a page that was saved */
+};
+
 struct usm_store_ops {
 	/*
 	 * Keep a page. 0, and what to ask for it with; -ENOSPC: the quota; -ENOMEM: the
 	 * host. `force`: beyond the quota, since the page has no other place.
+	 * -EINPROGRESS, of this and of load(): the content stays where it is, or is to
+	 * come there, until reap() has reported it, which it does also for a page that
+	 * was dropped meanwhile.
 	 */
 	int (*save)(struct usm_store *store, const struct usm_store_page *page,
 		    const void *content, bool force, uint64_t *handle);
 	/* Its content. -ENOENT: not this page; -EBADMSG: the content is damaged. */
 	int (*load)(struct usm_store *store, uint64_t handle, uint64_t key, void *content);
+	/* What has been done since. NULL of a store that never waits. */
+	void (*reap)(struct usm_store *store,
+		     void (*done)(void *context, struct usm_store *store,
+				  const struct usm_store_done *done), void *context);
 	/* Forget it, and fill in what was known of it. False: not this page. */
 	bool (*drop)(struct usm_store *store, uint64_t handle, uint64_t key,
 		     struct usm_store_page *page);

@@ -85,7 +85,7 @@ static void remember(struct usm_vault *vault, uint32_t store, uint64_t key, uint
 /* The staging page that still holds it; -1: none. */
 static int find_staged(const struct usm_vault *vault, uint64_t key)
 {
-	for (int i = 0; vault->unsaved && i < USM_VAULT_GATE; i++)
+	for (int i = 0; (vault->unsaved || vault->nr_saving) && i < USM_VAULT_FIRST_GATE; i++)
 		if (vault->evicted.staged[i].key == key)
 			return i;
 	return -1;
@@ -134,9 +134,15 @@ static bool save_in(struct usm_vault *vault, uint32_t index, uint32_t i, bool fo
 		.key = staged->key, .page = staged->page, .space = staged->space,
 	};
 	uint64_t handle;
+	int r = store->ops->save(store, &page, usm_evicted_content(&vault->evicted, i), force,
+				 &handle);
 
-	if (store->ops->save(store, &page, usm_evicted_content(&vault->evicted, i), force,
-			     &handle) < 0)
+	if (r == -EINPROGRESS) {
+		vault->saving[i] = page.key;
+		vault->nr_saving++;
+		return true;
+	}
+	if (r < 0)
 		return false;
 	remember(vault, index, page.key, handle);
 	/* Only now: until here the staging page was the one that counted. */
@@ -170,11 +176,11 @@ static void salvage(struct usm_vault *vault, bool force)
 {
 	vault->unsaved = false;
 	/* What one page finds no room for the others need not try. */
-	for (uint32_t i = 0; i < USM_VAULT_GATE && !vault->unsaved; i++) {
+	for (uint32_t i = 0; i < USM_VAULT_FIRST_GATE && !vault->unsaved; i++) {
 		struct usm_staged *staged = &vault->evicted.staged[i];
 		uint64_t handle;
 
-		if (!staged->key)
+		if (!staged->key || vault->saving[i])
 			continue;
 		if (!is_away(vault, staged->key) || find(vault, staged->key, &handle))
 			__atomic_store_n(&staged->key, 0, __ATOMIC_RELEASE);
@@ -210,7 +216,6 @@ uint64_t usm_vault_recover(struct usm_vault *vault)
 
 		damaged += store->ops->recover(store, claim, &recovery);
 	}
-	vault->evicted.staged[USM_VAULT_GATE].key = 0;
 	salvage(vault, true);
 	vault->damaged += damaged;
 	return damaged;
@@ -220,7 +225,7 @@ uint64_t usm_vault_recover(struct usm_vault *vault)
 
 bool usm_vault_has_room(const struct usm_vault *vault)
 {
-	if (vault->unsaved || vault->full)
+	if (vault->unsaved || vault->nr_saving || vault->full)
 		return false;
 	for (uint32_t i = 0; i < vault->nr_stores; i++) {
 		struct usm_store_usage usage;
@@ -282,7 +287,7 @@ int usm_vault_evict(struct usm_vault *vault, const struct usm_run *runs, uint32_
 	int r;
 
 	*done = 0;
-	if (!n || vault->unsaved)
+	if (!n || vault->unsaved || vault->nr_saving)
 		return 0;
 	r = vault->calls.submit(vault->calls.context, commands, n);
 	if (r < 0)
@@ -333,27 +338,16 @@ static void postpone(struct usm_vault *vault, uint64_t key)
 		vault->overrun = true;
 }
 
-int usm_vault_refault(struct usm_vault *vault, uint64_t key)
+/* The content is in staging: the module takes it, or says why not. */
+static int restore(struct usm_vault *vault, uint64_t key, uint32_t staging)
 {
-	int staging = find_staged(vault, key), result, r;
 	struct usm_store_page page;
-	struct usm_store *store;
-	uint64_t handle;
+	int result, r = command(vault, USM_CMD_RESTORE, staging, key, &result);
 
-	if (staging < 0) {
-		store = find(vault, key, &handle);
-		r = store ? store->ops->load(store, handle, key,
-					     usm_evicted_content(&vault->evicted, USM_VAULT_GATE)) :
-			    -ENOENT;
-		vault->damaged += r == -EBADMSG;
-		if (r < 0)
-			return give_up(vault, key);
-		staging = USM_VAULT_GATE;
-	}
-	r = command(vault, USM_CMD_RESTORE, (uint32_t)staging, key, &result);
 	if (r < 0)
 		return r;
 	if (result == -ENOMEM) {
+		vault->starved = true;
 		postpone(vault, key);
 		return 0;
 	}
@@ -368,6 +362,121 @@ int usm_vault_refault(struct usm_vault *vault, uint64_t key)
 			vault->calls.refaulted(vault->calls.context, &page);
 	}
 	return 0;
+}
+
+/* A gate that is free; -1: all are taken, or this page is coming already. */
+static int gate_find(const struct usm_vault *vault, uint64_t key, bool *coming)
+{
+	int found = -1;
+
+	*coming = false;
+	for (int gate = USM_VAULT_GATES; gate--;) {
+		if (vault->gates[gate] == key)
+			*coming = true;
+		else if (!vault->gates[gate])
+			found = gate;
+	}
+	return *coming ? -1 : found;
+}
+
+int usm_vault_refault(struct usm_vault *vault, uint64_t key)
+{
+	int staging = find_staged(vault, key), gate, r = -ENOENT;
+	struct usm_store *store;
+	uint64_t handle;
+	bool coming;
+
+	if (staging >= 0)
+		return restore(vault, key, (uint32_t)staging);
+	gate = gate_find(vault, key, &coming);
+	if (gate < 0) {
+		if (!coming)
+			postpone(vault, key);
+		return 0;
+	}
+	staging = USM_VAULT_FIRST_GATE + gate;
+	store = find(vault, key, &handle);
+	if (store)
+		r = store->ops->load(store, handle, key,
+				     usm_evicted_content(&vault->evicted, (uint32_t)staging));
+	if (r == -EINPROGRESS) {
+		vault->gates[gate] = key;
+		return 0;
+	}
+	vault->damaged += r == -EBADMSG;
+	return r < 0 ? give_up(vault, key) : restore(vault, key, (uint32_t)staging);
+}
+
+/* ------------------------------------------------------------------- what was later */
+
+struct reaping {
+	struct usm_vault *vault;
+	int result;		/* of the vault's own calls */
+};
+
+static void saved_later(struct usm_vault *vault, struct usm_store *store,
+			const struct usm_store_done *done)
+{
+	struct usm_store_page page;
+	uint32_t index = 0, i = 0;
+
+	while (i < USM_VAULT_FIRST_GATE && vault->saving[i] != done->key)
+		i++;
+	if (i == USM_VAULT_FIRST_GATE)
+		return;
+	vault->saving[i] = 0;
+	vault->nr_saving--;
+	if (vault->evicted.staged[i].key != done->key) {
+		/* It went back, or was dropped, out of staging. */
+		if (!done->result)
+			store->ops->drop(store, done->handle, done->key, &page);
+		return;
+	}
+	if (done->result < 0) {
+		vault->unsaved = vault->full = true;
+		return;
+	}
+	while (vault->stores[index] != store)
+		index++;
+	remember(vault, index, done->key, done->handle);
+	__atomic_store_n(&vault->evicted.staged[i].key, 0, __ATOMIC_RELEASE);
+	vault->saved++;
+}
+
+static int loaded_later(struct usm_vault *vault, const struct usm_store_done *done)
+{
+	for (uint32_t gate = 0; gate < USM_VAULT_GATES; gate++) {
+		if (vault->gates[gate] != done->key)
+			continue;
+		vault->gates[gate] = 0;
+		vault->damaged += done->result == -EBADMSG;
+		return done->result < 0 ? give_up(vault, done->key) :
+		       restore(vault, done->key, USM_VAULT_FIRST_GATE + gate);
+	}
+	return 0;
+}
+
+static void reaped(void *context, struct usm_store *store, const struct usm_store_done *done)
+{
+	struct reaping *reaping = context;
+	int r = 0;
+
+	if (done->saved)
+		saved_later(reaping->vault, store, done);
+	else
+		r = loaded_later(reaping->vault, done);
+	if (r < 0)
+		reaping->result = r;
+}
+
+int usm_vault_reap(struct usm_vault *vault)
+{
+	struct reaping reaping = { .vault = vault };
+
+	for (uint32_t i = 0; i < vault->nr_stores; i++)
+		if (vault->stores[i]->ops->reap)
+			vault->stores[i]->ops->reap(vault->stores[i], reaped, &reaping);
+	return reaping.result;
 }
 
 void usm_vault_discarded(struct usm_vault *vault, uint64_t key)
@@ -402,7 +511,7 @@ int usm_vault_retry(struct usm_vault *vault)
 	bool overrun = vault->overrun;
 	int r = 0;
 
-	vault->overrun = false;
+	vault->overrun = vault->starved = false;
 	vault->nr_pending = 0;
 	if (overrun) {
 		r = refault_all_wanted(vault);
@@ -424,7 +533,7 @@ int usm_vault_catch_up(struct usm_vault *vault)
 	uint32_t top = usm_evicted_top(vault->mapping, &vault->evicted);
 
 	vault->nr_pending = 0;
-	vault->overrun = false;
+	vault->overrun = vault->starved = false;
 	salvage(vault, false);
 	for (uint32_t number = 0; number < top; number++) {
 		uint64_t key = USM_EVICTED_KEY(number, vault->generation[number]);

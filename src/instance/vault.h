@@ -21,9 +21,10 @@
 
 /* Pages evicted in one go: 0.1 ms or so of compressing, for which a refault waits. */
 #define USM_VAULT_BATCH		32
-/* The staging page by which content goes back; none is evicted into it. */
-#define USM_VAULT_GATE		(USM_STAGING_PAGES - 1)
-/* Refaults that found no frame; what is more is found in the table. */
+/* The last staging pages, by which content goes back; none is evicted into them. */
+#define USM_VAULT_GATES		8
+#define USM_VAULT_FIRST_GATE	(USM_STAGING_PAGES - USM_VAULT_GATES)
+/* Refaults that found no frame or no gate; what is more is found in the table. */
 #define USM_VAULT_PENDING	64
 
 struct usm_vault_calls {
@@ -48,9 +49,13 @@ struct usm_vault {
 	uint32_t *generation;
 	bool unsaved;		/* staging pages hold what no store took */
 	bool full;		/* no store took the last page */
+	uint64_t saving[USM_VAULT_FIRST_GATE];	/* key of the page that a store is at */
+	uint32_t nr_saving;
+	uint64_t gates[USM_VAULT_GATES];	/* key of the page that is coming; 0: free */
 	uint64_t pending[USM_VAULT_PENDING];
 	uint32_t nr_pending;
 	bool overrun;		/* there are more of them */
+	bool starved;		/* the module had no frame for one of them */
 
 	/* Numbers since the start. */
 	uint64_t saved, restored, damaged, lost;
@@ -87,6 +92,9 @@ int usm_vault_evict(struct usm_vault *vault, const struct usm_run *runs, uint32_
 /* Somebody waits for a page; nobody has it any more. 0, or negative: fatal. */
 int usm_vault_refault(struct usm_vault *vault, uint64_t key);
 void usm_vault_discarded(struct usm_vault *vault, uint64_t key);
+
+/* What the stores have done since; before usm_vault_retry(). 0, or negative: fatal. */
+int usm_vault_reap(struct usm_vault *vault);
 
 /* Pages that could not come back for want of a frame, or not be saved: again. */
 int usm_vault_retry(struct usm_vault *vault);

@@ -535,6 +535,146 @@ START_TEST(test_place)
 }
 END_TEST
 
+/* A store that takes its time, before another: what it is told it does when it is reaped. */
+struct slow {
+	struct usm_store store;
+	struct usm_store *below;
+	struct { struct usm_store_page page; const void *from; void *to; uint64_t handle; } todo[64];
+	uint32_t count;
+	int result;		/* of what it saves */
+};
+
+static int slow_save(struct usm_store *store, const struct usm_store_page *page,
+		     const void *content, bool force, uint64_t *handle)
+{
+	struct slow *slow = (struct slow *)store;
+
+	slow->todo[slow->count].page = *page;
+	slow->todo[slow->count].to = NULL;
+	slow->todo[slow->count++].from = content;
+	return -EINPROGRESS;
+}
+
+static int slow_load(struct usm_store *store, uint64_t handle, uint64_t key, void *content)
+{
+	struct slow *slow = (struct slow *)store;
+
+	slow->todo[slow->count].page.key = key;
+	slow->todo[slow->count].handle = handle;
+	slow->todo[slow->count++].to = content;
+	return -EINPROGRESS;
+}
+
+static void slow_reap(struct usm_store *store,
+		      void (*done)(void *context, struct usm_store *store,
+				   const struct usm_store_done *done), void *context)
+{
+	struct slow *slow = (struct slow *)store;
+	uint32_t count = slow->count;
+
+	slow->count = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		struct usm_store_done d = { .key = slow->todo[i].page.key };
+
+		d.saved = !slow->todo[i].to;
+		if (!d.saved)
+			d.result = slow->below->ops->load(slow->below, slow->todo[i].handle, d.key,
+							  slow->todo[i].to);
+		else
+			d.result = slow->result ?: slow->below->ops->save(slow->below,
+				&slow->todo[i].page, slow->todo[i].from, false, &d.handle);
+		done(context, store, &d);
+	}
+}
+
+static bool slow_drop(struct usm_store *store, uint64_t handle, uint64_t key,
+		      struct usm_store_page *page)
+{
+	struct slow *slow = (struct slow *)store;
+
+	return slow->below->ops->drop(slow->below, handle, key, page);
+}
+
+static void slow_usage(const struct usm_store *store, struct usm_store_usage *usage)
+{
+	const struct slow *slow = (const struct slow *)store;
+
+	slow->below->ops->usage(slow->below, usage);
+}
+
+static void slow_close(struct usm_store *store)
+{
+	struct slow *slow = (struct slow *)store;
+
+	slow->below->ops->close(slow->below);
+}
+
+static const struct usm_store_ops slow_ops = {
+	.save = slow_save, .load = slow_load, .reap = slow_reap, .drop = slow_drop,
+	.usage = slow_usage, .close = slow_close,
+};
+
+START_TEST(test_slow_store)
+{
+	struct slow slow = { .store = { .ops = &slow_ops, .kind = "slow" } };
+	uint64_t key;
+
+	model_occupy(&model, 0, FRAMES);
+	begin(true, 0, 0);
+	slow.below = storage_open(files[0], true, SLABS);
+	ck_assert_int_eq(usm_vault_add(&vault, &slow.store), 0);
+	ck_assert_int_eq(usm_engine_turn(&engine, now), USM_ENGINE_MORE);
+	ck_assert_uint_eq(vault.nr_saving, USM_VAULT_BATCH);
+	ck_assert(!usm_vault_has_room(&vault));
+
+	/* Until it is done the staging page is the page: one comes back, one is dropped. */
+	model_touch(&model, 3);
+	model_discard(&model, 4);
+	settle();
+	ck_assert_uint_eq(model.refaults, 1);
+	ck_assert_uint_ge(model.evictions, 2 * USM_EVICTION_MIN);
+	tick();
+	ck_assert_uint_eq(vault.nr_saving, 0);
+	ck_assert_uint_eq(storage_usage(slow.below).pages, away());
+
+	/* One is asked for, asked for again and dropped while it is on its way. */
+	model_touch(&model, 7);
+	key = key_of(7);
+	ck_assert_int_eq(usm_vault_refault(&vault, key), 0);
+	ck_assert_int_eq(usm_vault_refault(&vault, key), 0);
+	ck_assert_uint_eq(slow.count, 1);
+	tick();
+	ck_assert_uint_eq(model.refaults, 2);
+	model_touch(&model, 8);
+	key = key_of(8);
+	ck_assert_int_eq(usm_vault_refault(&vault, key), 0);
+	model_discard(&model, 8);
+	tick();
+	ck_assert_uint_eq(model.refaults, 2);
+	ck_assert_uint_eq(model.lost, 0);
+
+	/* What it cannot save after all stays where it is. */
+	slow.result = -ENOSPC;
+	model_occupy(&model, 0, FRAMES);
+	tick();
+	tick();
+	ck_assert(vault.unsaved);
+	slow.result = 0;
+	tick();
+	tick();
+	ck_assert(!vault.unsaved);
+	for (uint32_t i = 0; i < MODEL_NUMBERS; i++)
+		if (model.numbers[i].state == USM_EVICTED_AWAY)
+			model_touch(&model, i);
+	for (int i = 0; i < 40; i++)
+		tick();
+	ck_assert_uint_eq(model.corrupt, 0);
+	ck_assert_uint_eq(model.lost, 0);
+	for (uint32_t i = 0; i < MODEL_NUMBERS; i++)
+		ck_assert_int_ne(model.numbers[i].state, USM_EVICTED_WANTED);
+}
+END_TEST
+
 START_TEST(test_wrong_answer)
 {
 	policy.wrong = true;
@@ -599,6 +739,7 @@ int main(void)
 	with_model(suite, "overrun", test_overrun);
 	with_model(suite, "reused", test_reused);
 	with_model(suite, "place", test_place);
+	with_model(suite, "slow-store", test_slow_store);
 	with_model(suite, "wrong-answer", test_wrong_answer);
 	return suite_run(suite);
 }
