@@ -14,6 +14,7 @@
 #define USM_MSG_POLICY_WRONG	"f011f7dfcd3541cfaaef82df4224a7eb"
 #define USM_MSG_PAGE_LOST	"7243730860104c19ba990de117bccf58"
 #define USM_MSG_STORE_DAMAGED	"8ae104f3d7f142e29dcfd5b58af77a57"
+#define USM_MSG_STORE_FULL	"b81c6a16c42c425898d2fe4e76a3fe65"
 #define USM_MSG_DAEMON_LOST	"20134090336f4424af2d81aee3d8374b"
 
 /* The strings are kept by reference; each may be NULL. */

@@ -209,6 +209,20 @@ static void complain(struct usm_serve *serve)
 			  "was dropped, as further ones will be: %s", engine->setup.policy->name, text);
 }
 
+/* Once, since at its quota a store is now full and now not. */
+static void complain_full(struct usm_serve *serve)
+{
+	struct usm_store_usage usage;
+
+	if (serve->complained_full || !serve->engine->vault || !serve->vault.unsaved)
+		return;
+	serve->complained_full = true;
+	usm_vault_usage(&serve->vault, &usage);
+	usm_journal_write(LOG_WARNING, USM_MSG_STORE_FULL, "%" PRIu64 " evicted pages take %" PRIu64
+			  " MiB of the %" PRIu64 " MiB that they may: no more can be evicted",
+			  usage.pages, usage.used >> 20, usage.quota >> 20);
+}
+
 static int work(struct usm_serve *serve)
 {
 	int r = usm_engine_turn(serve->engine, now_ns());
@@ -216,6 +230,7 @@ static int work(struct usm_serve *serve)
 	if (r < 0)
 		return domain_failed(serve, r);
 	complain(serve);
+	complain_full(serve);
 	if (serve->engine->fallback) {
 		int s = rearm_schedule(serve);
 

@@ -52,6 +52,7 @@ struct usm_serve {
 	uint64_t rearm_delay;	/* usec */
 	unsigned int ticks;
 	bool complained;	/* of a wrong answer */
+	bool complained_full;	/* of a store without room */
 	char *text;		/* of a message */
 	struct usm_error err;	/* why the loop ended, if it failed */
 };
