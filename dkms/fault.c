@@ -66,7 +66,8 @@ bool usm_frame_get_now(struct usm_domain *domain, u32 *frame, bool may_kill)
 		usm_count_add(domain, usm_domain_armed(domain) ? USM_N_PICKED_PAGES :
 			      USM_N_FALLBACK_PAGES, 1);
 	} else {
-		int err = usm_grow_one(domain, frame);
+		/* Whoever copies or restores a page can come back after an eviction. */
+		int err = usm_grow_one(domain, frame, usm_oom_relief(domain));
 
 		if (err)
 			usm_fault_starve(domain);
@@ -152,7 +153,7 @@ static vm_fault_t usm_fault_scarce(struct vm_fault *vmf, struct usm_fault *fault
 		usm_fault_starve(domain);
 		return usm_fault_wait_freed(vmf, domain, kicks);
 	} else {
-		err = usm_grow_one(domain, &frame);
+		err = usm_grow_one(domain, &frame, false);
 	}
 	if (!err) {
 		usm_count_add(domain, USM_N_FALLBACK_PAGES, 1);

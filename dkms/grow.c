@@ -281,16 +281,19 @@ int usm_grow_first(struct usm_domain *domain)
 	return charged ? 0 : -EOPNOTSUPP;	/* cgroup.memory=nokmem */
 }
 
-int usm_grow_one(struct usm_domain *domain, u32 *frame)
+int usm_grow_one(struct usm_domain *domain, u32 *frame, bool patient)
 {
 	int got;
 
+	if (patient && !usm_grow_has_room(domain, 1))
+		return -ENOMEM;
 	/* First without the OOM killer: frames may be on their way back. */
 	got = usm_grow_by(domain, 0, NUMA_NO_NODE, USM_GFP_AHEAD, frame);
 	if (got == -ENOMEM) {
 		if (usm_frame_pick(domain, frame))
 			return 0;
-		got = usm_grow_by(domain, 0, NUMA_NO_NODE, USM_GFP_NOW, frame);
+		if (!patient)
+			got = usm_grow_by(domain, 0, NUMA_NO_NODE, USM_GFP_NOW, frame);
 	}
 	return got < 0 ? got : 0;
 }

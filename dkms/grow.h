@@ -15,9 +15,10 @@ int usm_grow_ask(struct usm_domain *domain, u32 frames, int node);
 /*
  * One frame now, claimed and zeroed, at any price that a page fault of stock
  * memory may pay: reclaim in the cgroup, and its OOM killer. -ENOSPC: at the
- * ceiling; -ENOMEM: the caller is being killed, or cannot be helped.
+ * ceiling; -ENOMEM: the caller is being killed, or cannot be helped. `patient`: what is
+ * left to others stays theirs and nobody is killed; -ENOMEM then says that one may wait.
  */
-int usm_grow_one(struct usm_domain *domain, u32 *frame);
+int usm_grow_one(struct usm_domain *domain, u32 *frame, bool patient);
 
 /* Give back FREE frames of a run; returns how many. Sleeps. */
 u32 usm_grow_shrink(struct usm_domain *domain, u32 frame, u32 count,
