@@ -66,6 +66,33 @@ done
 assert_eq 'pages that were lost' "$(journalctl -q -b -o cat | grep -c 'evicted page is lost' || :)" 0
 
 wait_for 20 usm_ended over
+
+# ------------------------------------------------ the limit of the cgroup, not its own
+# Its ceiling is never reached: memory.max less the reserve is what there is.
+bundle=$(container_make tight --memory 80M --annotation usm.policy.required=true \
+	--annotation 'usm.policy=clock memory=80M reserve=24M fault.order=4 deadline=2000' \
+	-- sh -c 'until [ -e /data/go ]; do sleep 0.1; done
+		exec /programs/overfill --mib 72 --until /data/end')
+container_run "$bundle" >said &
+run=$!
+wait_for 30 usm_is tight .state armed
+: >"$bundle/data/go"
+wait_for 120 grep -q filled said
+wait_for 60 usm_reaches tight .stat.refaults 500
+assert_ge 'limits' "$(usm_count tight limits)" 1
+assert_le 'frames' "$(usm_show tight .frames)" $((56 << 8))
+for name in corrupt sigbus oom_kills fallbacks; do
+	assert_eq $name "$(usm_count tight $name)" 0
+done
+assert_eq 'kills by the kernel' \
+	"$(awk '$1 == "oom_kill" { print $2 }' "$(container_cgroup tight)/memory.events")" 0
+: >"$bundle/data/end"
+wait $run || fail "exit $? of overfill: $(tail said)"
+assert_match 'the last line' "$(tail -n 1 said)" '^overfill: [1-9][0-9]{4,} checks, 0 errors$'
+wait_for 20 usm_ended tight
+
+# ---------------------------------------------------------------- nothing left behind
+assert_eq 'complaints' "$(journalctl -q -b -o cat | grep -Ec 'wrong answer, which|found damaged' || :)" 0
 assert_eq 'containers' "$(usmctl status --json | "$PROGRAMS/member" .containers)" '[]'
 # The store was the domain's, and went with it.
 wait_for 10 sh -c '[ "$(awk "\$1 == \"Shmem:\" { print \$2 }" /proc/meminfo)" -lt 16384 ]'
