@@ -236,6 +236,7 @@ static void usm_domain_end_work(struct work_struct *work)
 	cancel_delayed_work_sync(&domain->tidy_work);
 	cancel_delayed_work_sync(&domain->limbo_work);
 	usm_frames_return_all(domain);
+	usm_stores_drop(&domain->stores);
 	pr_info("domain %llu (%s): ended\n", domain->id, domain->label);
 	trace_usm_domain_end(domain);
 	usm_domain_put(domain);
@@ -364,6 +365,7 @@ static struct usm_domain *usm_domain_new(const struct usm_bind *bind,
 	spin_lock_init(&domain->limbo_lock);
 	spin_lock_init(&domain->space_lock);
 	mutex_init(&domain->grow_lock);
+	usm_stores_init(&domain->stores);
 	init_waitqueue_head(&domain->waiters);
 	INIT_RCU_WORK(&domain->free_work, usm_domain_free_work);
 	INIT_WORK(&domain->release_work, usm_domain_release_work);

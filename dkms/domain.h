@@ -17,6 +17,7 @@
 #include "event.h"
 #include "evict.h"
 #include "stat.h"
+#include "store.h"
 #include "supply.h"
 
 struct usm_block;
@@ -87,6 +88,7 @@ struct usm_domain {
 	struct delayed_work limbo_work;
 
 	struct usm_vault vault;
+	struct usm_stores stores;
 
 	/* Spaces. */
 	spinlock_t space_lock;

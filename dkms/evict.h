@@ -30,6 +30,7 @@ struct usm_evicted_page {
 	bool homeless;		/* it came back, and there was no frame for it */
 	u32 refs;		/* slots that name it */
 	u32 frame;		/* USM_EVICTED_READY: holds the content */
+	bool kept;		/* ... and so does the instance, which was asked to */
 };
 
 #define USM_NO_FRAME		U32_MAX
@@ -103,6 +104,7 @@ void usm_evicted_end(struct usm_domain *domain, u32 number, u64 key, u32 frame);
 int usm_evict(struct usm_domain *domain, struct usm_port *port, u64 epoch,
 	      const struct usm_command *cmd);
 int usm_restore(struct usm_domain *domain, const struct usm_command *cmd);
+int usm_lose(struct usm_domain *domain, const struct usm_command *cmd);
 
 /* One slot more or less that names the page; put: table locked or mm gone. */
 void usm_evicted_get(struct usm_domain *domain, u32 number);

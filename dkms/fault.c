@@ -84,7 +84,8 @@ bool usm_frame_get_spare(struct usm_domain *domain, u32 *frame)
 bool usm_frame_get_now(struct usm_domain *domain, u32 *frame, bool may_kill)
 {
 	if (!usm_frame_find(domain, frame)) {
-		int err = usm_grow_one(domain, frame);
+		/* Whoever copies a page can come back after an eviction. */
+		int err = usm_grow_one(domain, frame, usm_oom_relief(domain));
 
 		if (err)
 			usm_fault_starve(domain);
@@ -171,8 +172,13 @@ static vm_fault_t usm_fault_scarce(struct vm_fault *vmf, struct usm_fault *fault
 	if (usm_limbo_flush(domain) && usm_frame_pick(domain, &frame)) {
 		err = 0;
 		usm_frames_zero(domain, frame, 1);
+	} else if (usm_oom_relief(domain) && usm_fault_may_wait(vmf) &&
+		   !fatal_signal_pending(current)) {
+		/* Rather evict than use up what is left to others, or kill. */
+		usm_fault_starve(domain);
+		return usm_fault_wait_freed(vmf, domain, kicks);
 	} else {
-		err = usm_grow_one(domain, &frame);
+		err = usm_grow_one(domain, &frame, false);
 	}
 	if (!err) {
 		usm_count_add(domain, USM_N_FALLBACK_PAGES, 1);

@@ -286,10 +286,12 @@ int usm_grow_first(struct usm_domain *domain)
 
 int usm_grow_spare(struct usm_domain *domain, u32 *frame)
 {
+	if (!usm_grow_has_room(domain, 1))
+		return -ENOMEM;
 	return min(usm_grow_by(domain, 0, NUMA_NO_NODE, USM_GFP_AHEAD, frame), 0);
 }
 
-int usm_grow_one(struct usm_domain *domain, u32 *frame)
+int usm_grow_one(struct usm_domain *domain, u32 *frame, bool patient)
 {
 	int got;
 
@@ -298,7 +300,8 @@ int usm_grow_one(struct usm_domain *domain, u32 *frame)
 	if (got == -ENOMEM) {
 		if (usm_frame_pick(domain, frame))
 			return 0;
-		got = usm_grow_by(domain, 0, NUMA_NO_NODE, USM_GFP_NOW, frame);
+		if (!patient)
+			got = usm_grow_by(domain, 0, NUMA_NO_NODE, USM_GFP_NOW, frame);
 	}
 	return got < 0 ? got : 0;
 }

@@ -15,10 +15,11 @@ int usm_grow_ask(struct usm_domain *domain, u32 frames, int node);
 /*
  * One frame now, claimed and zeroed, at any price that a page fault of stock
  * memory may pay: reclaim in the cgroup, and its OOM killer. -ENOSPC: at the
- * ceiling; -ENOMEM: the caller is being killed, or cannot be helped.
+ * ceiling; -ENOMEM: the caller is being killed, or cannot be helped. `patient`: what is
+ * left to others stays theirs and nobody is killed; -ENOMEM then says that one may wait.
  */
-int usm_grow_one(struct usm_domain *domain, u32 *frame);
-/* The same where nobody is to be killed for it. */
+int usm_grow_one(struct usm_domain *domain, u32 *frame, bool patient);
+/* The same where it costs nobody anything. */
 int usm_grow_spare(struct usm_domain *domain, u32 *frame);
 
 /* Give back FREE frames of a run; returns how many. Sleeps. */

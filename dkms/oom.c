@@ -15,6 +15,13 @@
 /* Starving for so long, faults do not wait for frames in transit any more. */
 #define USM_OOM_PATIENCE HZ
 
+/*
+ * Where pages can be evicted: how long to wait for that, as a multiple of the deadline,
+ * and for another instance.
+ */
+#define USM_OOM_EVICT_DEADLINES	10
+#define USM_OOM_EVICT_UNARMED	(30 * HZ)
+
 /* Larger is worse; the scale of the kernel's own oom_badness(). */
 static long usm_oom_points(struct usm_space *space, struct task_struct *task)
 {
@@ -62,13 +69,16 @@ static bool usm_oom_in_transit(struct usm_domain *domain)
 	       (!starved || time_before(jiffies, starved + USM_OOM_PATIENCE));
 }
 
-/* An instance that hears of the limit may evict: it has a deadline's time for it. */
-static bool usm_oom_avoidable(struct usm_domain *domain)
+bool usm_oom_relief(struct usm_domain *domain)
 {
-	unsigned long starved = READ_ONCE(domain->starved);
+	unsigned long starved = READ_ONCE(domain->starved), patience = USM_OOM_EVICT_UNARMED;
 
-	return usm_domain_armed(domain) && starved &&
-	       time_before(jiffies, starved + msecs_to_jiffies(READ_ONCE(domain->deadline_ms)));
+	if (!READ_ONCE(domain->stores.count))
+		return false;
+	if (usm_domain_armed(domain))
+		patience = USM_OOM_EVICT_DEADLINES *
+			   msecs_to_jiffies(READ_ONCE(domain->deadline_ms));
+	return !starved || time_before(jiffies, starved + patience);
 }
 
 void usm_oom_kill(struct usm_domain *domain)
@@ -78,7 +88,7 @@ void usm_oom_kill(struct usm_domain *domain)
 	long worst = LONG_MIN;
 	u32 id = 0;
 
-	if (usm_oom_in_transit(domain) || usm_oom_avoidable(domain))
+	if (usm_oom_in_transit(domain) || usm_oom_relief(domain))
 		return;
 	spin_lock(&domain->space_lock);
 	if (usm_oom_pending(domain)) {

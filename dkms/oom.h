@@ -2,6 +2,8 @@
 #ifndef USM_OOM_H
 #define USM_OOM_H
 
+#include <linux/types.h>
+
 struct usm_domain;
 
 /*
@@ -10,5 +12,11 @@ struct usm_domain;
  * while an earlier victim is on its way out. Process context.
  */
 void usm_oom_kill(struct usm_domain *domain);
+
+/*
+ * The domain keeps a store, so that eviction may make room, and there is patience
+ * left for that.
+ */
+bool usm_oom_relief(struct usm_domain *domain);
 
 #endif /* USM_OOM_H */

@@ -151,7 +151,8 @@ static int usm_command(struct usm_port *port, u64 epoch, const struct usm_comman
 {
 	struct usm_domain *domain = port->domain;
 
-	if (cmd->flags || (cmd->arg && cmd->op != USM_CMD_EVICT && cmd->op != USM_CMD_RESTORE))
+	if (cmd->flags || (cmd->arg && cmd->op != USM_CMD_EVICT &&
+			   cmd->op != USM_CMD_RESTORE && cmd->op != USM_CMD_LOSE))
 		return -EINVAL;
 	switch (cmd->op) {
 	case USM_CMD_GROW:
@@ -166,6 +167,10 @@ static int usm_command(struct usm_port *port, u64 epoch, const struct usm_comman
 		    cmd->frame >= USM_STAGING_PAGES)
 			return -EINVAL;
 		return usm_restore(domain, cmd);
+	case USM_CMD_LOSE:
+		if (cmd->node || cmd->generation || cmd->count != 1 || cmd->frame)
+			return -EINVAL;
+		return usm_port_armed(port) ? usm_lose(domain, cmd) : -EPERM;
 	case USM_CMD_EVICT:
 		if (cmd->count > USM_STAGING_PAGES ||
 		    cmd->arg > USM_STAGING_PAGES - cmd->count)
@@ -277,6 +282,15 @@ static long usm_port_ioctl(struct file *file, unsigned int cmd, unsigned long va
 		ret = usm_port_armed(port) ? 0 : -EPERM;
 		if (!ret)
 			usm_domain_kick(domain);
+		break;
+	case _IOC_NR(USM_IOC_STORE_PUT):
+		ret = usm_port_armed(port) ? usm_store_put(&domain->stores, arg) : -EPERM;
+		break;
+	case _IOC_NR(USM_IOC_STORE_GET):
+		ret = usm_store_get(&domain->stores, arg);
+		break;
+	case _IOC_NR(USM_IOC_STORE_DROP):
+		ret = usm_port_armed(port) ? usm_store_drop(&domain->stores, arg) : -EPERM;
 		break;
 	default:
 		ret = -ENOTTY;

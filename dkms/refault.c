@@ -46,19 +46,24 @@ static bool usm_restore_begin(struct usm_vault *vault, u32 number, u32 generatio
 	return begun;
 }
 
-/* The frame holds the content, or there is none and `state` is what it is then. */
-static void usm_restore_end(struct usm_domain *domain, u32 number, u64 key, u32 frame,
+/*
+ * The frame holds the content, or there is none and `state` is what it is then. True:
+ * several slots name the page.
+ */
+static bool usm_restore_end(struct usm_domain *domain, u32 number, u64 key, u32 frame,
 			    enum usm_evicted_state state)
 {
 	struct usm_vault *vault = &domain->vault;
 	struct usm_evicted *shown = usm_evicted_shown(vault, number);
 	struct usm_evicted_page *page = usm_evicted_page(vault, number);
-	bool end;
+	bool end, shared;
 
 	spin_lock(&vault->lock);
 	end = !page->refs;
 	page->homeless = state == USM_EVICTED_WANTED;
+	shared = page->refs > 1;
 	page->frame = end ? USM_NO_FRAME : frame;
+	page->kept = shared;
 	WRITE_ONCE(shown->state, end ? USM_EVICTED_NONE :
 		   frame == USM_NO_FRAME ? state : USM_EVICTED_READY);
 	spin_unlock(&vault->lock);
@@ -70,6 +75,7 @@ static void usm_restore_end(struct usm_domain *domain, u32 number, u64 key, u32 
 	}
 	/* Also after a failure: who waits looks again. */
 	usm_domain_kick(domain);
+	return shared;
 }
 
 /* Wrong content: ask again, but an instance that has lost it must not be asked for ever. */
@@ -87,6 +93,23 @@ static enum usm_evicted_state usm_restore_wrong(struct usm_domain *domain, u32 n
 	return lost ? USM_EVICTED_LOST : USM_EVICTED_AWAY;
 }
 
+/* Has it been in use at all? Only then there is something to look at. */
+static bool usm_evicted_known(struct usm_vault *vault, u32 number)
+{
+	return number < vault->capacity && vault->blocks[number >> USM_EVICTED_SHIFT];
+}
+
+int usm_lose(struct usm_domain *domain, const struct usm_command *cmd)
+{
+	u32 number = (u32)cmd->arg;
+
+	if (!usm_evicted_known(&domain->vault, number) ||
+	    !usm_restore_begin(&domain->vault, number, cmd->arg >> 32))
+		return -ESTALE;
+	usm_restore_end(domain, number, cmd->arg, USM_NO_FRAME, USM_EVICTED_LOST);
+	return 0;
+}
+
 static int usm_restore_page(struct usm_domain *domain, const struct usm_command *cmd)
 {
 	u32 number = (u32)cmd->arg, frame = USM_NO_FRAME;
@@ -95,7 +118,7 @@ static int usm_restore_page(struct usm_domain *domain, const struct usm_command 
 	struct page *page;
 	int err = 0;
 
-	if (number >= vault->capacity || !vault->blocks[number >> USM_EVICTED_SHIFT])
+	if (!usm_evicted_known(vault, number))
 		return -ESTALE;
 	if (!usm_staging(domain))
 		return -ENOMEM;
@@ -116,8 +139,7 @@ static int usm_restore_page(struct usm_domain *domain, const struct usm_command 
 		state = usm_restore_wrong(domain, number);
 		err = -EBADMSG;
 	}
-	usm_restore_end(domain, number, cmd->arg, frame, state);
-	return err;
+	return usm_restore_end(domain, number, cmd->arg, frame, state) && !err ? 1 : err;
 }
 
 int usm_restore(struct usm_domain *domain, const struct usm_command *cmd)
@@ -336,6 +358,28 @@ static int usm_refault_copy(struct usm_refault *refault, u32 *frame)
 	return -EAGAIN;
 }
 
+/*
+ * One has its copy, and nobody knows when the others will want theirs: the frame is
+ * better used until then.
+ */
+static void usm_refault_let_go(struct usm_domain *domain, struct usm_refault *refault)
+{
+	struct usm_vault *vault = &domain->vault;
+	struct usm_evicted_page *page = usm_evicted_page(vault, refault->number);
+	u32 frame = USM_NO_FRAME;
+
+	spin_lock(&vault->lock);
+	if (usm_refault_is(vault, refault) && page->kept) {
+		frame = page->frame;
+		page->frame = USM_NO_FRAME;
+		page->epoch = 0;
+		WRITE_ONCE(usm_evicted_shown(vault, refault->number)->state, USM_EVICTED_AWAY);
+	}
+	spin_unlock(&vault->lock);
+	if (frame != USM_NO_FRAME)
+		usm_evicted_give_back(domain, frame);
+}
+
 /* Table locked: is the slot still that of the page that was asked for? */
 static bool usm_refault_still(struct usm_refault *refault, pte_t *pte)
 {
@@ -375,6 +419,8 @@ static vm_fault_t usm_refault_map(struct vm_fault *vmf, struct usm_refault *refa
 	usm_count_add(domain, USM_N_REFAULTS, 1);
 	trace_usm_refault(space, page, frame, refault->key);
 	usm_drop_finish(&drop);
+	if (copied)
+		usm_refault_let_go(domain, refault);
 	return VM_FAULT_NOPAGE;
 }
 

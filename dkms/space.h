@@ -179,7 +179,7 @@ void usm_family_put_many(struct usm_family *family, long nr);
 enum usm_sigbus_why {
 	USM_SIGBUS_FORK,	/* its fork could not copy all pages */
 	USM_SIGBUS_NOBODY,	/* an evicted page, and nobody has it */
-	USM_SIGBUS_WRONG,	/* an evicted page came back wrong */
+	USM_SIGBUS_WRONG,	/* an evicted page is lost */
 };
 
 /* Log and count a fault that cannot be answered; returns VM_FAULT_SIGBUS. */

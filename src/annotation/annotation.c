@@ -177,6 +177,24 @@ static int read_fault(struct reader *reader, const cJSON *value)
 	return read_keys(reader, value, fault_keys);
 }
 
+static int read_quota(struct reader *reader, const cJSON *value)
+{
+	reader->annotation->has_store_quota = true;
+	return read_size(reader, value, 0, &reader->annotation->store_quota);
+}
+
+static const struct key store_keys[] = {
+	{ "quota", read_quota },
+	{ }
+};
+
+static int read_store(struct reader *reader, const cJSON *value)
+{
+	if (!cJSON_IsObject(value))
+		return refuse_value(reader, value, "an object");
+	return read_keys(reader, value, store_keys);
+}
+
 static bool parameter_name_valid(const char *name)
 {
 	size_t length = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -220,6 +238,7 @@ static const struct key root_keys[] = {
 	{ "reserve", read_reserve },
 	{ "fault", read_fault },
 	{ "deadline", read_deadline },
+	{ "store", read_store },
 	{ "parameters", read_parameters },
 	{ }
 };
@@ -327,6 +346,16 @@ bool usm_annotation_name_valid(const char *name)
 	return length <= USM_ANNOTATION_MAX_NAME && !name[length];
 }
 
+static cJSON *store_to_json(uint64_t quota)
+{
+	cleanup_json cJSON *store = cJSON_CreateObject();
+	char size[USM_SIZE_TEXT];
+
+	if (!store || usm_json_add_string(store, "quota", usm_size_exact(quota, size)) < 0)
+		return NULL;
+	return usm_steal_ptr(store);
+}
+
 cJSON *usm_annotation_to_json(const struct usm_annotation *annotation)
 {
 	cleanup_json cJSON *root = cJSON_CreateObject();
@@ -344,6 +373,8 @@ cJSON *usm_annotation_to_json(const struct usm_annotation *annotation)
 	r |= usm_json_add_u64(fault, "order", annotation->fault_order);
 	r |= usm_json_add_item(root, "fault", usm_steal_ptr(fault));
 	r |= usm_json_add_u64(root, "deadline", annotation->deadline_ms);
+	if (annotation->has_store_quota)
+		r |= usm_json_add_item(root, "store", store_to_json(annotation->store_quota));
 	r |= usm_json_add_item(root, "parameters", cJSON_Duplicate(annotation->parameters, true));
 	return r < 0 ? NULL : usm_steal_ptr(root);
 }

@@ -38,6 +38,8 @@ struct usm_annotation {
 	uint64_t reserve;	/* bytes */
 	unsigned int fault_order;
 	unsigned int deadline_ms;
+	bool has_store_quota;	/* false: the admin's default */
+	uint64_t store_quota;	/* bytes that evicted pages may take; 0: none are evicted */
 	cJSON *parameters;	/* object of strings, integers and bools; never NULL */
 };
 

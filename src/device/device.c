@@ -164,3 +164,15 @@ int usm_device_stat(int domain_fd, struct usm_stat *stat)
 		*stat = got;
 	return r;
 }
+
+int usm_device_store_put(int domain_fd, struct usm_store_fd *store)
+{
+	store->size = sizeof(*store);
+	return device_ioctl(domain_fd, USM_IOC_STORE_PUT, store);
+}
+
+int usm_device_store_get(int domain_fd, struct usm_store_fd *store)
+{
+	store->size = sizeof(*store);
+	return device_ioctl(domain_fd, USM_IOC_STORE_GET, store);
+}

@@ -62,6 +62,13 @@ int usm_device_kick(int domain_fd);
 
 int usm_device_stat(int domain_fd, struct usm_stat *stat);
 
+/*
+ * Files that the domain keeps. `store->size` is set here. PUT fills store->index; GET
+ * takes it and fills the rest, with a descriptor of ours.
+ */
+int usm_device_store_put(int domain_fd, struct usm_store_fd *store);
+int usm_device_store_get(int domain_fd, struct usm_store_fd *store);
+
 /* ------------------------------------------------------------------- words */
 
 /* What a failed call says to an administrator; a static string. */

@@ -185,6 +185,69 @@ bool usm_event_get(struct usm_mapping *m, struct usm_event *event)
 	return true;
 }
 
+int usm_evicted_map(int domain_fd, struct usm_evicted_mapping *evicted)
+{
+	struct usm_evicted_mapping e = {};
+	struct usm_info info;
+	int r = usm_device_info(domain_fd, &info);
+
+	if (r)
+		return r;
+	if (!info.evicted_size || info.staging_offset < USM_STAGING_PAGES * sizeof(*e.staged) ||
+	    info.staging_offset > info.staging_size ||
+	    info.staging_size - info.staging_offset < USM_STAGING_PAGES * 4096u ||
+	    info.evicted_size / sizeof(*e.table) > USM_MAX_EVICTED)
+		return -EPROTO;
+
+	e.table_size = info.evicted_size;
+	e.staging_size = info.staging_size;
+	e.numbers = (uint32_t)(info.evicted_size / sizeof(*e.table));
+	e.table = mmap(NULL, e.table_size, PROT_READ, MAP_SHARED, domain_fd, USM_MMAP_EVICTED);
+	if (e.table == MAP_FAILED)
+		return -errno;
+	e.staged = mmap(NULL, e.staging_size, PROT_READ | PROT_WRITE, MAP_SHARED, domain_fd,
+			USM_MMAP_STAGING);
+	if (e.staged == MAP_FAILED) {
+		r = -errno;
+		munmap((void *)e.table, e.table_size);
+		return r;
+	}
+	e.content = (char *)e.staged + info.staging_offset;
+	*evicted = e;
+	return 0;
+}
+
+void usm_evicted_unmap(struct usm_evicted_mapping *evicted)
+{
+	if (evicted->table)
+		munmap((void *)evicted->table, evicted->table_size);
+	if (evicted->staged)
+		munmap(evicted->staged, evicted->staging_size);
+	*evicted = (struct usm_evicted_mapping){};
+}
+
+uint32_t usm_evicted_top(const struct usm_mapping *m, const struct usm_evicted_mapping *evicted)
+{
+	uint32_t top = __atomic_load_n(&m->events.ring->evicted_top, __ATOMIC_ACQUIRE);
+
+	return top < evicted->numbers ? top : evicted->numbers;
+}
+
+struct usm_evicted usm_evicted_read(const struct usm_mapping *m,
+				    const struct usm_evicted_mapping *evicted, uint32_t number)
+{
+	struct usm_evicted entry = {};
+	uint64_t both;
+
+	if (number >= usm_evicted_top(m, evicted))
+		return entry;
+	/* Its two halves are written one after the other; who acts on them is told by
+	 * the module where they did not belong together. */
+	both = __atomic_load_n((const uint64_t *)&evicted->table[number], __ATOMIC_ACQUIRE);
+	memcpy(&entry, &both, sizeof(entry));
+	return entry;
+}
+
 uint64_t usm_event_lost(const struct usm_mapping *m)
 {
 	return __atomic_load_n(&m->events.ring->lost, __ATOMIC_RELAXED);

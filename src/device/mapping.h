@@ -66,6 +66,34 @@ bool usm_supply_put(struct usm_mapping *mapping, uint32_t cpu, uint64_t entry);
 /* The next event, oldest first. False: there is none. */
 bool usm_event_get(struct usm_mapping *mapping, struct usm_event *event);
 
+/* ------------------------------------------------------------ evicted pages */
+
+/* What an instance that evicts maps besides. */
+struct usm_evicted_mapping {
+	const struct usm_evicted *table;
+	uint32_t numbers;	/* entries of the table */
+	struct usm_staged *staged;	/* USM_STAGING_PAGES of them */
+	char *content;		/* of staging page 0; the others follow */
+	size_t table_size, staging_size;
+};
+
+/* -EPROTO: the module's are smaller than ours; -ENOMEM: it could make no staging. */
+int usm_evicted_map(int domain_fd, struct usm_evicted_mapping *evicted);
+void usm_evicted_unmap(struct usm_evicted_mapping *evicted);
+
+/* Entry `number` as it is now; a number that was never used is in state NONE. */
+struct usm_evicted usm_evicted_read(const struct usm_mapping *mapping,
+				    const struct usm_evicted_mapping *evicted, uint32_t number);
+
+/* All numbers from this one on were never used. */
+uint32_t usm_evicted_top(const struct usm_mapping *mapping,
+			 const struct usm_evicted_mapping *evicted);
+
+static inline char *usm_evicted_content(const struct usm_evicted_mapping *evicted, uint32_t page)
+{
+	return evicted->content + (size_t)page * 4096;
+}
+
 /* Events that were dropped since the domain was bound; when it grows: rescan the table. */
 uint64_t usm_event_lost(const struct usm_mapping *mapping);
 

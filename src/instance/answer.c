@@ -63,6 +63,38 @@ struct usm_answer usm_answer_check(struct usm_frameset *idle, const struct usm_r
 	return answer;
 }
 
+static bool run_overlaps(const struct usm_run *runs, uint32_t n, const struct usm_run *run)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (run->frame < runs[i].frame + runs[i].count &&
+		    runs[i].frame < run->frame + run->count)
+			return true;
+	return false;
+}
+
+struct usm_answer usm_answer_check_victims(uint32_t frames, const struct usm_run *runs,
+					   uint32_t returned, uint32_t capacity, uint32_t wanted)
+{
+	uint32_t total = 0;
+
+	if (returned > capacity)
+		return wrong(USM_ANSWER_TOO_MANY_RUNS, returned, 0);
+	for (uint32_t i = 0; i < returned; i++) {
+		uint32_t frame = runs[i].frame, count = runs[i].count;
+
+		if (!count || count > USM_RUN_MAX)
+			return wrong(USM_ANSWER_BAD_COUNT, i, frame);
+		if (frame >= frames || count > frames - frame)
+			return wrong(USM_ANSWER_OUT_OF_RANGE, i, frame);
+		if (count > wanted - total)
+			return wrong(USM_ANSWER_TOO_MANY_FRAMES, i, frame);
+		if (run_overlaps(runs, i, &runs[i]))
+			return wrong(USM_ANSWER_TWICE, i, frame);
+		total += count;
+	}
+	return wrong(USM_ANSWER_FINE, 0, 0);
+}
+
 static const char *words(enum usm_answer_verdict verdict)
 {
 	switch (verdict) {

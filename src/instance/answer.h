@@ -37,6 +37,13 @@ struct usm_answer usm_answer_check(struct usm_frameset *idle, const struct usm_r
 				   uint32_t returned, uint32_t capacity, uint32_t wanted);
 
 /*
+ * The same for `returned` runs of victims out of `frames`. What state these are in is
+ * not looked at: it changes between the policy's look and ours.
+ */
+struct usm_answer usm_answer_check_victims(uint32_t frames, const struct usm_run *runs,
+					   uint32_t returned, uint32_t capacity, uint32_t wanted);
+
+/*
  * The answer in words: "run 3, frame 17 is not free, or was supplied already".
  * Returns what snprintf() does.
  */

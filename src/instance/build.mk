@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# usm-instance. INSTANCE_CORE makes no system call: tests link it by itself, with
-# a model of the module.
+# usm-instance. INSTANCE_CORE opens nothing by itself: tests link it with a model of the
+# module, and with descriptors of their own.
 
-INSTANCE_PKGS	:= libsystemd libcjson libseccomp
+INSTANCE_PKGS	:= libsystemd libcjson libseccomp liblz4
 INSTANCE_INCLUDES := $(DEVICE_INCLUDES) -Isrc/common -Isrc/sdk
-INSTANCE_CORE	:= $(addprefix src/instance/,answer.c config.c engine.c events.c frameset.c \
-			growth.c host.c index.c journal.c lane.c parameters.c ration.c)
+INSTANCE_CORE	:= $(addprefix src/instance/,answer.c config.c engine.c events.c eviction.c \
+			frameset.c growth.c host.c index.c journal.c lane.c lz4.c memstore.c \
+			parameters.c ration.c slab.c vault.c)
 INSTANCE_LOADER	:= $(addprefix src/instance/,policy.c rehearsal.c)
-INSTANCE_SHELL	:= $(addprefix src/instance/,link.c main.c sandbox.c serve.c)
+INSTANCE_SHELL	:= $(addprefix src/instance/,link.c main.c sandbox.c serve.c stores.c)
 
 $(eval $(call usm_room,src/instance,$(INSTANCE_INCLUDES),$(INSTANCE_PKGS)))
 $(eval $(call usm_archive,src/instance,$(INSTANCE_CORE) $(INSTANCE_LOADER)))

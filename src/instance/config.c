@@ -57,7 +57,11 @@ static int numbers_read(struct usm_instance_config *config, const cJSON *root,
 	if (order > USM_INSTANCE_MAX_ORDER)
 		return usm_error_set(err, EINVAL, "fault_order %" PRIu64 " is out of range", order);
 	config->fault_order = (uint32_t)order;
-	return 0;
+
+	/* Of a usmd that knows nothing of eviction. */
+	if (!cJSON_HasObjectItem(root, "store_quota"))
+		return 0;
+	return usm_json_get_u64(root, "store_quota", &config->store_quota, err);
 }
 
 int usm_instance_config_parse(struct usm_instance_config *config, const char *domain,

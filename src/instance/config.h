@@ -17,12 +17,14 @@ struct usm_instance_config {
 	char *policy;
 	uint64_t memory;	/* bytes: the ceiling */
 	uint32_t fault_order;
+	uint64_t store_quota;	/* bytes that evicted pages may take; 0: none are evicted */
 	cJSON *parameters;	/* NULL: none */
 };
 
 /*
  * Parse the message for domain `domain` (decimal): {"domain":"ID","container":...,
- * "policy":...,"memory":bytes,"fault_order":n,"parameters":{...}}. Members that
+ * "policy":...,"memory":bytes,"fault_order":n,"store_quota":bytes,"parameters":{...}},
+ * where the quota may be missing. Members that
  * are not known are passed over: usmd may be newer. -EBADMSG: not JSON, or a
  * member has another type; -EINVAL: out of range, or of another domain; -ENOENT:
  * a member is missing. *config is untouched on failure.

@@ -7,6 +7,7 @@
 
 #include "events.h"
 #include "lane.h"
+#include "vault.h"
 
 int usm_engine_init(struct usm_engine *engine, const struct usm_engine_setup *setup)
 {
@@ -72,6 +73,9 @@ void usm_engine_reset(struct usm_engine *engine, uint64_t now)
 	usm_index_reset(&engine->index, engine->setup.mapping);
 	if (policy->rescan)
 		policy->rescan(engine->state);
+	/* Some page may have been waited for, or dropped, when nobody was told. */
+	if (engine->vault)
+		engine->failed = usm_vault_catch_up(engine->vault);
 }
 
 void usm_engine_fell(struct usm_engine *engine, uint32_t why)
@@ -165,6 +169,8 @@ int usm_engine_turn(struct usm_engine *engine, uint64_t now)
 	engine->runtime.now = now;
 
 	r = usm_events_drain(engine, USM_ENGINE_EVENTS);
+	if (engine->failed < 0)
+		return engine->failed;
 	if (r == USM_ENGINE_MORE)
 		more = r;
 	usm_lanes_reap(engine);
@@ -178,6 +184,11 @@ int usm_engine_turn(struct usm_engine *engine, uint64_t now)
 	r = engine_grow(engine);
 	if (r < 0)
 		return r;
+
+	r = usm_eviction_turn(engine);
+	if (r < 0)
+		return r;
+	more |= r;
 
 	/* A ring that is not full yet comes before frames that nobody chose yet. */
 	if (more == USM_ENGINE_IDLE) {
@@ -229,6 +240,7 @@ static int engine_shrink(struct usm_engine *engine)
 int usm_engine_tick(struct usm_engine *engine, uint64_t now)
 {
 	const struct usm_policy *policy = engine->setup.policy;
+	int r;
 
 	engine->runtime.now = now;
 	usm_index_refresh(&engine->index, engine->setup.mapping, engine->scrub, USM_ENGINE_SCRUB);
@@ -239,5 +251,6 @@ int usm_engine_tick(struct usm_engine *engine, uint64_t now)
 
 	if (policy->tick)
 		policy->tick(engine->state, now);
-	return engine_shrink(engine);
+	r = usm_eviction_tick(engine);
+	return r < 0 ? r : engine_shrink(engine);
 }

@@ -19,6 +19,7 @@
 
 #include "answer.h"
 #include "error.h"
+#include "eviction.h"
 #include "growth.h"
 #include "host.h"
 #include "index.h"
@@ -86,6 +87,8 @@ struct usm_engine {
 	struct usm_index index;
 	struct usm_runtime runtime;
 	struct usm_growth growth;
+	struct usm_eviction eviction;
+	struct usm_vault *vault;	/* NULL: nothing is evicted, nor ever was */
 	struct usm_lane *lanes;
 	void *state;		/* the policy's */
 	bool begun;		/* init() was called */
@@ -93,6 +96,7 @@ struct usm_engine {
 	bool released;		/* the domain ends with its last space */
 	bool empty;		/* the module found it unused, and took all free frames */
 	bool stale;		/* rings may name frames that are gone */
+	int failed;		/* negative: what an event asked for had a fatal error */
 	uint32_t fallback;	/* enum usm_fallback_why, until the caller clears it */
 	uint32_t next_lane;	/* with which the next round begins */
 	uint32_t scrub;		/* where the next tick goes on */

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "events.h"
 
+#include "journal.h"
 #include "lane.h"
+#include "vault.h"
 
 void usm_events_announce(struct usm_engine *engine, uint32_t frame, uint32_t count,
 			 void (*call)(void *state, uint32_t frame, uint32_t count))
@@ -55,6 +57,15 @@ static void refresh(struct usm_engine *engine, const struct usm_event *event)
 	usm_index_refresh(&engine->index, engine->setup.mapping, event->frame, event->count);
 }
 
+/* Before anything else that the same turn brings: somebody waits. */
+static void refault(struct usm_engine *engine, uint64_t key)
+{
+	int r = engine->vault ? usm_vault_refault(engine->vault, key) : 0;
+
+	if (r < 0)
+		engine->failed = r;
+}
+
 static void handle(struct usm_engine *engine, const struct usm_event *event)
 {
 	const struct usm_policy *policy = engine->setup.policy;
@@ -79,6 +90,7 @@ static void handle(struct usm_engine *engine, const struct usm_event *event)
 		if (event->arg == USM_SHRINK_PRESSURE) {
 			/* Asking for them back at once would be a tug-of-war. */
 			usm_growth_limited(&engine->growth, engine->runtime.now);
+			engine->eviction.reclaimed_at = engine->runtime.now ?: 1;
 			pressure(engine, USM_PRESSURE_RECLAIM, event->count);
 		}
 		break;
@@ -104,6 +116,17 @@ static void handle(struct usm_engine *engine, const struct usm_event *event)
 		break;
 	case USM_EV_COW:
 		refresh(engine, event);
+		break;
+	case USM_EV_REFAULT:
+		refault(engine, event->arg);
+		break;
+	case USM_EV_DISCARDED:
+		if (engine->vault)
+			usm_vault_discarded(engine->vault, event->arg);
+		break;
+	case USM_EV_LOST:
+		usm_journal_write(LOG_ERR, USM_MSG_PAGE_LOST, "an evicted page is lost: the "
+				  "process that needs it gets SIGBUS");
 		break;
 	case USM_EV_FALLBACK:
 		usm_engine_fell(engine, (uint32_t)event->arg);
@@ -142,6 +165,8 @@ int usm_events_drain(struct usm_engine *engine, uint32_t most)
 		engine->runtime.growing = false;
 		if (policy->rescan)
 			policy->rescan(engine->state);
+		if (engine->vault)
+			engine->failed = usm_vault_catch_up(engine->vault);
 	}
 	/* Once for all of them: a shrinker takes many runs at a time. */
 	if (engine->stale)

@@ -8,6 +8,7 @@
 
 #include "cleanup.h"
 #include "journal.h"
+#include "vault.h"
 
 /* The SDK has its own names for what the uapi says: they must stay the same. */
 _Static_assert((int)USM_PAGE_NONE == USM_FRAME_NONE && (int)USM_PAGE_FREE == USM_FRAME_FREE &&
@@ -88,6 +89,29 @@ static bool host_page(const struct usm_host *host, uint32_t frame, struct usm_pa
 	return true;
 }
 
+static bool host_store(const struct usm_host *host, uint32_t index, struct usm_store_info *info,
+		       size_t size)
+{
+	const struct usm_vault *vault = runtime_of(host)->vault;
+	struct usm_store_usage usage;
+	struct usm_store_info i;
+
+	if (!vault || index >= vault->nr_stores)
+		return false;
+	vault->stores[index]->ops->usage(vault->stores[index], &usage);
+	i = (struct usm_store_info){
+		.quota = usage.quota,
+		.used = usage.used,
+		.data = usage.data,
+		.pages = usage.pages,
+	};
+	snprintf(i.kind, sizeof(i.kind), "%s", vault->stores[index]->kind);
+	if (size > sizeof(i))
+		memset((char *)info + sizeof(i), 0, size - sizeof(i));
+	memcpy(info, &i, size < sizeof(i) ? size : sizeof(i));
+	return true;
+}
+
 static int host_grow(const struct usm_host *host, uint32_t frames, int32_t node)
 {
 	struct usm_runtime *runtime = host->runtime;
@@ -152,6 +176,7 @@ void usm_runtime_init(struct usm_runtime *runtime, const struct usm_index *index
 			.parameter_string = host_string,
 			.parameter_number = host_number,
 			.parameter_bool = host_bool,
+			.store = host_store,
 		},
 		.index = index,
 		.mapping = mapping,

@@ -15,11 +15,14 @@
 #include "index.h"
 #include "parameters.h"
 
+struct usm_vault;
+
 struct usm_runtime {
 	struct usm_host host;		/* what the policy gets; ->runtime is this struct */
 	const struct usm_index *index;
 	const struct usm_mapping *mapping;
 	struct usm_parameters *parameters;
+	const struct usm_vault *vault;	/* NULL: there are no stores */
 	bool beginning;			/* in init(): parameters may be asked for */
 	uint64_t now;			/* ns, monotonic */
 

@@ -106,6 +106,18 @@ int usm_link_say_armed(int link, uint64_t epoch, struct usm_error *err)
 	return send_json(link, root, r, err);
 }
 
+int usm_link_say_store(int link, const struct usm_store_usage *usage, struct usm_error *err)
+{
+	cJSON *root = cJSON_CreateObject();
+	int r = usm_json_add_string(root, "state", "store") |
+		usm_json_add_u64(root, "quota", usage->quota) |
+		usm_json_add_u64(root, "used", usage->used) |
+		usm_json_add_u64(root, "data", usage->data) |
+		usm_json_add_u64(root, "pages", usage->pages);
+
+	return send_json(link, root, r, err);
+}
+
 int usm_link_say_failed(int link, const char *message, struct usm_error *err)
 {
 	cJSON *root = cJSON_CreateObject();

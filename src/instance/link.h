@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "error.h"
+#include "store.h"
 
 #define USM_LINK_MESSAGE_MAX	(64u << 10)
 
@@ -30,9 +31,13 @@ int usm_link_open(const char *path, const char *domain, bool armed, struct usm_e
  */
 int usm_link_receive(int link, char *text, int *fd, struct usm_error *err);
 
-/* {"state":"armed","epoch":n}, {"state":"failed","message":...}. 0 or -errno. */
+/*
+ * {"state":"armed","epoch":n}, {"state":"failed","message":...}, {"state":"store",
+ * "quota":bytes,"used":bytes,"data":bytes,"pages":n}. 0 or -errno.
+ */
 int usm_link_say_armed(int link, uint64_t epoch, struct usm_error *err);
 int usm_link_say_failed(int link, const char *message, struct usm_error *err);
+int usm_link_say_store(int link, const struct usm_store_usage *usage, struct usm_error *err);
 
 /* Whether the failure means that usmd is not there now. */
 bool usm_link_is_absent(int error);

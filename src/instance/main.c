@@ -260,6 +260,7 @@ static int instance_run(struct instance *in, struct usm_error *err)
 	in->serve.socket = in->options.socket;
 	in->serve.domain = in->options.domain;
 	in->serve.domain_fd = in->domain_fd;
+	in->serve.store_quota = in->config.store_quota;
 	in->serve.link = in->link;
 	in->link = -1;
 	if (usm_serve_open(&in->serve, err) < 0)

@@ -18,6 +18,10 @@
  * more, after which a policy has shown what it does. */
 #define REHEARSAL_TURNS		256
 
+/* Questions for victims, and how many each asks for: more than the table may have. */
+#define REHEARSAL_EVICTIONS	64
+#define REHEARSAL_VICTIMS	32
+
 /* The mapping of the real table with rings of our own. */
 struct stage {
 	struct usm_mapping mapping;
@@ -92,6 +96,15 @@ static int wrong_answer(const struct usm_engine *engine, const char *name, struc
 			     text);
 }
 
+/* What it would evict is left where it is. */
+static void evict_try(struct usm_engine *engine)
+{
+	struct usm_run runs[USM_ENGINE_RUNS];
+
+	for (int i = 0; engine->setup.policy->evict && i < REHEARSAL_EVICTIONS; i++)
+		usm_eviction_ask(engine, REHEARSAL_VICTIMS, i & 1, runs);
+}
+
 /* In the child. */
 static int perform(const struct usm_rehearsal *rehearsal, struct usm_error *err)
 {
@@ -135,6 +148,7 @@ static int perform(const struct usm_rehearsal *rehearsal, struct usm_error *err)
 		if (usm_engine_turn(&engine, ++stage.now) == USM_ENGINE_IDLE)
 			stage_consume(&stage);
 	}
+	evict_try(&engine);
 	usm_engine_tick(&engine, ++stage.now);
 	if (engine.wrong)
 		return wrong_answer(&engine, rehearsal->policy, err);

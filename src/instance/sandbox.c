@@ -28,8 +28,9 @@ static const int allowed[] = {
 	SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid), SCMP_SYS(getegid),
 	/* The log looks whether the journal's socket is there. */
 	SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2),
-	/* A journal entry that is too long for a datagram goes in a memfd. */
-	SCMP_SYS(memfd_create), SCMP_SYS(ftruncate),
+	/* A journal entry that is too long for a datagram goes in a memfd; evicted
+	 * pages go into one. */
+	SCMP_SYS(memfd_create), SCMP_SYS(ftruncate), SCMP_SYS(fallocate),
 
 	/* memory and locks of libc, for the policy as well */
 	SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(futex),

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
@@ -11,6 +12,7 @@
 #include "device.h"
 #include "journal.h"
 #include "link.h"
+#include "stores.h"
 
 #define TICK_USEC	1000000ull
 
@@ -114,11 +116,35 @@ static void link_retry(struct usm_serve *serve)
 		return;
 	}
 	usm_journal_write(LOG_INFO, NULL, "usmd is back");
+	serve->told = (struct usm_store_usage){};
 	if (serve->engine->armed)
 		link_report(serve);
 }
 
 /* -------------------------------------------------------------------- domain */
+
+/* Without stores the container is served as one whose pages are not evicted. */
+static void stores_open(struct usm_serve *serve)
+{
+	cleanup_error struct usm_error err = {};
+	struct usm_engine *engine = serve->engine;
+	uint64_t damaged;
+	int r;
+
+	serve->opened = true;
+	r = usm_stores_open(serve->domain_fd, engine->setup.mapping, engine->setup.policy->evict,
+			    serve->store_quota, &serve->vault, &err);
+	if (r < 0)
+		usm_journal_write(LOG_ERR, USM_MSG_STORE_DAMAGED, "%s; nothing is evicted",
+				  usm_error_message(&err));
+	if (r <= 0)
+		return;
+	usm_eviction_attach(engine, &serve->vault);
+	damaged = usm_vault_recover(&serve->vault);
+	if (damaged)
+		usm_journal_write(LOG_ERR, USM_MSG_STORE_DAMAGED, "%" PRIu64 " evicted pages were "
+				  "found damaged", damaged);
+}
 
 static int arm(struct usm_serve *serve)
 {
@@ -126,6 +152,9 @@ static int arm(struct usm_serve *serve)
 
 	if (r < 0)
 		return r;
+	/* An earlier instance may have written to them until now. */
+	if (!serve->opened)
+		stores_open(serve);
 	usm_engine_reset(serve->engine, now_ns());
 	sd_event_source_set_enabled(serve->on_domain, SD_EVENT_ON);
 	usm_journal_write(LOG_INFO, USM_MSG_ARMED, "armed for the %" PRIu64 "%s time: policy %s "
@@ -180,6 +209,20 @@ static void complain(struct usm_serve *serve)
 			  "was dropped, as further ones will be: %s", engine->setup.policy->name, text);
 }
 
+/* Once, since at its quota a store is now full and now not. */
+static void complain_full(struct usm_serve *serve)
+{
+	struct usm_store_usage usage;
+
+	if (serve->complained_full || !serve->engine->vault || !serve->vault.unsaved)
+		return;
+	serve->complained_full = true;
+	usm_vault_usage(&serve->vault, &usage);
+	usm_journal_write(LOG_WARNING, USM_MSG_STORE_FULL, "%" PRIu64 " evicted pages take %" PRIu64
+			  " MiB of the %" PRIu64 " MiB that they may: no more can be evicted",
+			  usage.pages, usage.used >> 20, usage.quota >> 20);
+}
+
 static int work(struct usm_serve *serve)
 {
 	int r = usm_engine_turn(serve->engine, now_ns());
@@ -187,6 +230,7 @@ static int work(struct usm_serve *serve)
 	if (r < 0)
 		return domain_failed(serve, r);
 	complain(serve);
+	complain_full(serve);
 	if (serve->engine->fallback) {
 		int s = rearm_schedule(serve);
 
@@ -248,15 +292,33 @@ static void status(const struct usm_serve *serve)
 		   usm_index_free(&engine->index), engine->index.present.count, engine->wrong);
 }
 
+/* To usmd, for whoever asks it; only what is another than it was told. */
+static void store_report(struct usm_serve *serve)
+{
+	struct usm_store_usage usage;
+
+	if (serve->link < 0 || !serve->engine->vault)
+		return;
+	usm_vault_usage(&serve->vault, &usage);
+	if (!memcmp(&usage, &serve->told, sizeof(usage)))
+		return;
+	/* Where it fails, the loop sees the end of the connection. */
+	if (usm_link_say_store(serve->link, &usage, NULL) >= 0)
+		serve->told = usage;
+}
+
 /* The event that tells of a fallback may have been among those that were lost. */
 static int state_check(struct usm_serve *serve)
 {
 	struct usm_stat stat;
 	int r = usm_device_stat(serve->domain_fd, &stat);
 
-	if (!r && stat.state != USM_FALLBACK_NONE)
+	if (r)
+		return r;
+	usm_eviction_count(serve->engine, &stat);
+	if (stat.state != USM_FALLBACK_NONE)
 		usm_engine_fell(serve->engine, stat.state);
-	return r;
+	return 0;
 }
 
 static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
@@ -268,6 +330,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 		link_retry(serve);
 	if (serve->ticks++ % USM_SERVE_STATUS_TICKS == 0)
 		status(serve);
+	store_report(serve);
 
 	r = usm_engine_tick(serve->engine, now_ns());
 	if (!r)
@@ -357,6 +420,9 @@ void usm_serve_close(struct usm_serve *serve)
 	sd_event_source_disable_unref(serve->on_more);
 	sd_event_source_disable_unref(serve->on_rearm);
 	sd_event_unref(serve->event);
+	if (serve->engine)
+		usm_eviction_attach(serve->engine, NULL);
+	usm_stores_close(&serve->vault);
 	usm_close(&serve->link);
 	free(serve->text);
 	usm_error_clear(&serve->err);

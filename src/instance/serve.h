@@ -17,6 +17,7 @@
 
 #include "engine.h"
 #include "error.h"
+#include "vault.h"
 
 /*
  * After a missed deadline the domain is armed again at once if that was the
@@ -36,17 +37,22 @@ struct usm_serve {
 	const char *socket;	/* of usmd */
 	const char *domain;	/* its id, decimal */
 	int domain_fd;
+	uint64_t store_quota;	/* bytes */
 
 	/* given over to usm_serve_open() */
 	int link;		/* to usmd */
 
 	sd_event *event;
 	sd_event_source *on_domain, *on_link, *on_tick, *on_more, *on_rearm;
+	struct usm_vault vault;	/* empty without eviction */
+	struct usm_store_usage told;	/* to usmd */
+	bool opened;		/* the stores were looked for */
 	uint64_t epoch;
 	uint64_t fallback_at;	/* usec, monotonic; 0: never */
 	uint64_t rearm_delay;	/* usec */
 	unsigned int ticks;
 	bool complained;	/* of a wrong answer */
+	bool complained_full;	/* of a store without room */
 	char *text;		/* of a message */
 	struct usm_error err;	/* why the loop ended, if it failed */
 };

@@ -190,6 +190,33 @@ static int print_supply(const cJSON *supply)
 	return r;
 }
 
+/* "2.9 to 1": what the pages are worth, and what they take of the host. */
+static char *ratio(const cJSON *store)
+{
+	double used = usmctl_number(store, "used");
+
+	if (used <= 0)
+		return strdup("-");
+	return format("%.1f to 1", usmctl_number(store, "pages") * 4096 / used);
+}
+
+/* Of a container that does not evict, nothing. */
+static int print_store(const cJSON *store)
+{
+	int r;
+
+	if (usmctl_number(store, "evictions") <= 0)
+		return 0;
+	r = heading("evicted");
+	r |= line("evicted now", usmctl_pages(store, "evicted"));
+	r |= line("pages evicted", usmctl_count(store, "evictions"));
+	r |= line("pages that came back", usmctl_count(store, "refaults"));
+	r |= line("store", usmctl_size(usmctl_number(store, "used")));
+	r |= line("quota", usmctl_size(usmctl_number(store, "quota")));
+	r |= line("compressed", ratio(store));
+	return r;
+}
+
 static int print_trouble(const cJSON *container, const cJSON *stat)
 {
 	int r = heading("trouble");
@@ -202,6 +229,7 @@ static int print_trouble(const cJSON *container, const cJSON *stat)
 	r |= line("events lost", usmctl_count(stat, "events_lost"));
 	r |= line("broken forks", usmctl_count(stat, "broken"));
 	r |= line("SIGBUS", usmctl_count(stat, "sigbus"));
+	r |= line("wrong content refused", usmctl_count(stat, "corrupt"));
 	r |= line("OOM kills", usmctl_count(stat, "oom_kills"));
 	return r;
 }
@@ -210,7 +238,7 @@ int usmctl_show(const struct usmctl *ctl, char **operands, struct usm_error *err
 {
 	cleanup_json cJSON *parameters = cJSON_CreateObject();
 	cleanup_reply struct usm_reply reply = {};
-	const cJSON *stat, *supply;
+	const cJSON *stat, *supply, *store;
 	int r;
 
 	if (!parameters || usm_json_add_string(parameters, "container", operands[0]) < 0)
@@ -229,6 +257,9 @@ int usmctl_show(const struct usmctl *ctl, char **operands, struct usm_error *err
 	r |= print_memory(reply.parameters, stat);
 	r |= print_faults(reply.parameters, stat);
 	r |= print_supply(supply);
+	store = cJSON_GetObjectItemCaseSensitive(reply.parameters, "store");
+	if (cJSON_IsObject(store))
+		r |= print_store(store);
 	r |= print_trouble(reply.parameters, stat);
 	return r < 0 ? usm_error_oom(err) : 0;
 }

@@ -53,6 +53,9 @@ static int budget_take(struct usm_manager *m, struct usm_container *c, struct us
 		.has_reserve = c->annotation.has_reserve || m->config.has_reserve,
 		.reserve = c->annotation.has_reserve ? c->annotation.reserve : m->config.reserve,
 		.allowed = m->config.max_memory,
+		.has_store = c->annotation.has_store_quota,
+		.store = c->annotation.store_quota,
+		.store_allowed = m->config.max_store,
 		.host = host_memory(),
 	};
 	int r;
@@ -96,6 +99,10 @@ static int identify(struct usm_manager *m, struct usm_container *unknown,
 	usm_container_set_domain(fresh, unknown->domain);
 	fresh->budget.ceiling = unknown->stat.ceiling * USM_BUDGET_PAGE;
 	fresh->budget.reserve = unknown->stat.reserve;
+	fresh->budget.store = fresh->annotation.has_store_quota ? fresh->annotation.store_quota :
+			      fresh->budget.ceiling;
+	if (fresh->budget.store > m->config.max_store)
+		fresh->budget.store = m->config.max_store;
 	fresh->stat = unknown->stat;
 	/* When it was bound nobody remembers; its memory is adopted by now. */
 	fresh->late = false;

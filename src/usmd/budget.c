@@ -65,12 +65,33 @@ static int decide_default(const struct usm_budget_request *q, uint64_t reserve,
 	return 0;
 }
 
+static int decide_store(const struct usm_budget_request *q, uint64_t ceiling, uint64_t *store,
+			struct usm_error *err)
+{
+	char asked[USM_SIZE_TEXT], limit[USM_SIZE_TEXT];
+
+	if (!q->has_store) {
+		/* What it may have in memory, once more. */
+		*store = q->memory_max == USM_BUDGET_UNLIMITED ? ceiling : q->memory_max;
+		if (*store > q->store_allowed)
+			*store = q->store_allowed;
+		return 0;
+	}
+	if (q->store > q->store_allowed)
+		return usm_error_set(err, ERANGE,
+				     "a store of %s is more than the %s that the administrator allows",
+				     usm_size_exact(q->store, asked),
+				     usm_size_exact(q->store_allowed, limit));
+	*store = q->store;
+	return 0;
+}
+
 int usm_budget_decide(const struct usm_budget_request *q, struct usm_budget *budget,
 		      struct usm_error *err)
 {
 	uint64_t reserve = q->has_reserve ? q->reserve : default_reserve(q->memory_max);
 	char kept[USM_SIZE_TEXT], max[USM_SIZE_TEXT];
-	uint64_t ceiling = 0;
+	uint64_t ceiling = 0, store = 0;
 	int r;
 
 	if (q->memory_max != USM_BUDGET_UNLIMITED && reserve >= q->memory_max)
@@ -89,6 +110,9 @@ int usm_budget_decide(const struct usm_budget_request *q, struct usm_budget *bud
 		return usm_error_set(err, ERANGE, "%s is too little for a domain: at least %s",
 				     usm_size_exact(ceiling, kept),
 				     usm_size_exact(USM_BUDGET_MIN, max));
-	*budget = (struct usm_budget) { .ceiling = ceiling, .reserve = reserve };
+	r = decide_store(q, ceiling, &store, err);
+	if (r < 0)
+		return r;
+	*budget = (struct usm_budget) { .ceiling = ceiling, .reserve = reserve, .store = store };
 	return 0;
 }

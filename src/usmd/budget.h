@@ -22,11 +22,15 @@ struct usm_budget_request {
 	uint64_t memory_max;	/* of the cgroup and its ancestors; USM_BUDGET_UNLIMITED */
 	uint64_t allowed;	/* by the administrator; USM_BUDGET_UNLIMITED */
 	uint64_t host;		/* memory of the host */
+	bool has_store;
+	uint64_t store;		/* of the annotation */
+	uint64_t store_allowed;	/* by the administrator; USM_BUDGET_UNLIMITED */
 };
 
 struct usm_budget {
 	uint64_t ceiling;	/* a multiple of USM_BUDGET_PAGE */
 	uint64_t reserve;
+	uint64_t store;		/* that evicted pages may take; 0: none are evicted */
 };
 
 #define USM_BUDGET_PAGE		UINT64_C(4096)

@@ -52,6 +52,12 @@ static int set_size(struct usm_config *config, void *target, const char *value,
 	return 0;
 }
 
+static int set_any_size(struct usm_config *config, void *target, const char *value,
+			struct usm_error *err)
+{
+	return usm_size_parse(value, target, err);
+}
+
 static int set_count(struct usm_config *config, void *target, const char *value,
 		     struct usm_error *err)
 {
@@ -121,6 +127,7 @@ static const struct key keys[] = {
 	{ "limits", "reserve", set_reserve, AT(reserve) },
 	{ "limits", "max_containers", set_count, AT(max_containers) },
 	{ "limits", "max_memory_per_container", set_size, AT(max_memory) },
+	{ "limits", "max_store_per_container", set_any_size, AT(max_store) },
 	{ "limits", "allowed_policies", set_policies, AT(allowed_policies) },
 	{ "runtimes", "crun", set_directory, AT(runtimes.crun) },
 	{ "runtimes", "podman", set_directory, AT(runtimes.podman) },
@@ -134,6 +141,7 @@ int usm_config_init(struct usm_config *config, struct usm_error *err)
 	struct usm_config fresh = {
 		.max_containers = DEFAULT_MAX_CONTAINERS,
 		.max_memory = USM_BUDGET_UNLIMITED,
+		.max_store = USM_BUDGET_UNLIMITED,
 	};
 
 	if (usm_runtime_paths_init(&fresh.runtimes) < 0) {

@@ -49,6 +49,14 @@ struct usm_unit_state {
 	uint32_t restarts;
 };
 
+/* What an instance says of its stores: bytes, and number of pages. */
+struct usm_store_report {
+	uint64_t quota;
+	uint64_t used;		/* of the host */
+	uint64_t data;		/* of that, content */
+	uint64_t pages;
+};
+
 #define USM_DOMAIN_TEXT	21	/* digits of a 64 bit number */
 
 struct usm_container {
@@ -67,6 +75,7 @@ struct usm_container {
 	enum usm_container_state state;
 	int domain_fd;		/* ours, for statistics; -1: none */
 	struct usm_stat stat;	/* as last read */
+	struct usm_store_report store;	/* as last told; zeros: nothing was */
 	struct usm_unit_state unit;
 	uint64_t epoch;		/* of the last arming */
 	char *fallback_reason;	/* NULL: armed */

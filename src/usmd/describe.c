@@ -86,6 +86,26 @@ static cJSON *supply_describe(const struct usm_manager *m, const struct usm_stat
 	return root;
 }
 
+static cJSON *store_describe(const struct usm_container *c)
+{
+	const struct usm_store_report *s = &c->store;
+	cJSON *root = cJSON_CreateObject();
+	int r = 0;
+
+	r |= usm_json_add_u64(root, "quota", c->budget.store);
+	r |= usm_json_add_u64(root, "used", s->used);
+	r |= usm_json_add_u64(root, "data", s->data);
+	r |= usm_json_add_u64(root, "pages", s->pages);
+	r |= usm_json_add_u64(root, "evicted", c->stat.evicted);
+	r |= usm_json_add_u64(root, "evictions", c->stat.evictions);
+	r |= usm_json_add_u64(root, "refaults", c->stat.refaults);
+	if (r < 0) {
+		cJSON_Delete(root);
+		return NULL;
+	}
+	return root;
+}
+
 static cJSON *memory_describe(const struct usm_cgroup_usage *usage)
 {
 	cJSON *root = cJSON_CreateObject();
@@ -125,6 +145,7 @@ cJSON *usm_describe_container(const struct usm_manager *m, const struct usm_cont
 	r = summary_add(root, c, &usage);
 	r |= usm_json_add_item(root, "stat", stat_describe(&c->stat));
 	r |= usm_json_add_item(root, "supply", supply_describe(m, &c->stat));
+	r |= usm_json_add_item(root, "store", store_describe(c));
 	r |= usm_json_add_item(root, "cgroup_memory", memory_describe(&usage));
 	r |= usm_json_add_string(root, "annotation", c->request);
 	r |= usm_json_add_string(root, "domain", c->domain_text);

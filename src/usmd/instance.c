@@ -10,6 +10,7 @@
 #include <systemd/sd-login.h>
 
 #include "cleanup.h"
+#include "container.h"
 #include "fdpass.h"
 #include "json.h"
 #include "listen.h"
@@ -109,6 +110,21 @@ static int greet(struct peer *p, const cJSON *root, struct usm_error *err)
 	return 0;
 }
 
+static int report_store(struct peer *p, const cJSON *root, struct usm_error *err)
+{
+	struct usm_instances *s = p->instances;
+	struct usm_store_report report;
+	int r;
+
+	r = usm_json_get_u64(root, "quota", &report.quota, err);
+	r = r ?: usm_json_get_u64(root, "used", &report.used, err);
+	r = r ?: usm_json_get_u64(root, "data", &report.data, err);
+	r = r ?: usm_json_get_u64(root, "pages", &report.pages, err);
+	if (!r)
+		s->callbacks->store(p->domain, &report, s->userdata);
+	return r;
+}
+
 static int report(struct peer *p, const cJSON *root, struct usm_error *err)
 {
 	struct usm_instances *s = p->instances;
@@ -131,6 +147,8 @@ static int report(struct peer *p, const cJSON *root, struct usm_error *err)
 			s->callbacks->failed(p->domain, message, s->userdata);
 		return r;
 	}
+	if (!strcmp(state, "store"))
+		return report_store(p, root, err);
 	/* A newer instance may have more to say than we know. */
 	return 0;
 }

@@ -6,9 +6,10 @@
  *
  *	-> {"hello":true,"domain":"ID","armed":BOOL}
  *	<- {"domain":"ID","container":...,"policy":...,"memory":...,
- *	    "fault_order":...,"parameters":{...}}	with a domain descriptor,
- *	   only if it said that it is not armed
- *	-> {"state":"armed","epoch":N} | {"state":"failed","message":...}
+ *	    "fault_order":...,"store_quota":...,"parameters":{...}}
+ *	   with a domain descriptor, only if it said that it is not armed
+ *	-> {"state":"armed","epoch":N} | {"state":"failed","message":...} |
+ *	   {"state":"store","quota":N,"used":N,"data":N,"pages":N}
  */
 #ifndef USMD_INSTANCE_H
 #define USMD_INSTANCE_H
@@ -24,6 +25,7 @@
 #include <cjson/cJSON.h>
 
 struct usm_instances;
+struct usm_store_report;
 
 struct usm_instance_callbacks {
 	/*
@@ -34,6 +36,7 @@ struct usm_instance_callbacks {
 	int (*hello)(uint64_t domain, bool armed, int *domain_fd, cJSON **setup, void *userdata);
 	void (*armed)(uint64_t domain, uint64_t epoch, void *userdata);
 	void (*failed)(uint64_t domain, const char *message, void *userdata);
+	void (*store)(uint64_t domain, const struct usm_store_report *report, void *userdata);
 };
 
 /* The domain whose instance process `pid` is, or negative; tests bring their own. */

@@ -161,6 +161,7 @@ static cJSON *setup_describe(const struct usm_container *c)
 	r |= usm_json_add_string(root, "policy", c->annotation.policy);
 	r |= usm_json_add_u64(root, "memory", c->budget.ceiling);
 	r |= usm_json_add_u64(root, "fault_order", c->annotation.fault_order);
+	r |= usm_json_add_u64(root, "store_quota", c->budget.store);
 	r |= usm_json_add_item(root, "parameters", cJSON_Duplicate(c->annotation.parameters, true));
 	if (r < 0) {
 		cJSON_Delete(root);
@@ -216,8 +217,18 @@ static void on_failed(uint64_t domain, const char *message, void *userdata)
 		usm_container_set_text(&c->instance_message, message);
 }
 
+static void on_store(uint64_t domain, const struct usm_store_report *report, void *userdata)
+{
+	struct usm_manager *m = userdata;
+	struct usm_container *c = usm_container_by_domain(&m->containers, domain);
+
+	if (c)
+		c->store = *report;
+}
+
 const struct usm_instance_callbacks usm_observe_instance = {
 	.hello = on_hello,
 	.armed = on_armed,
 	.failed = on_failed,
+	.store = on_store,
 };

@@ -50,6 +50,7 @@ int usm_record_write(int dirfd, const struct usm_container *c, struct usm_error 
 	r |= usm_json_add_string(root, "annotation", c->request);
 	r |= usm_json_add_u64(root, "ceiling", c->budget.ceiling);
 	r |= usm_json_add_u64(root, "reserve", c->budget.reserve);
+	r |= usm_json_add_u64(root, "store", c->budget.store);
 	r |= usm_json_add_bool(root, "late", c->late);
 	text = r < 0 ? NULL : usm_json_print(root);
 	if (!name || !text)
@@ -90,6 +91,9 @@ static int record_parse(const cJSON *root, struct usm_container **out, struct us
 		return usm_error_oom(err);
 	r = usm_json_get_u64(root, "ceiling", &c->budget.ceiling, err);
 	r = r ?: usm_json_get_u64(root, "reserve", &c->budget.reserve, err);
+	/* An older usmd did not write it, and nothing was evicted. */
+	if (!r && cJSON_HasObjectItem(root, "store"))
+		r = usm_json_get_u64(root, "store", &c->budget.store, err);
 	r = r ?: usm_json_get_bool(root, "late", &c->late, err);
 	if (!r && c->request)
 		r = usm_annotation_parse(&c->annotation, c->request, strlen(c->request), NULL,

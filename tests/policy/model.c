@@ -49,6 +49,10 @@ void model_done(struct model *model)
 	free(model->mapping.events.ring);
 	free(model->table);
 	free(model->hand);
+	free(model->evicted.staged);
+	free(model->numbers);
+	free(model->known);
+	free(model->seeds);
 }
 
 uint32_t model_state(const struct model *model, uint32_t frame)
@@ -91,6 +95,7 @@ void model_occupy(struct model *model, uint32_t frame, uint32_t count)
 		model->present += model_state(model, frame) == USM_FRAME_NONE;
 		model->table[frame].state = USM_FRAME_MAPPED;
 		model->table[frame].space = 1;
+		model->table[frame].page = (model->table[frame].page & ~USM_PAGE_MASK) | frame;
 	}
 }
 
@@ -272,12 +277,25 @@ static int32_t command_run(struct model *model, const struct usm_command *comman
 	return n;
 }
 
+static int32_t command(struct model *model, const struct usm_command *command)
+{
+	switch (command->op) {
+	case USM_CMD_GROW:
+		return command_grow(model, command);
+	case USM_CMD_EVICT:
+		return model_command_evict(model, command);
+	case USM_CMD_RESTORE:
+		return model_command_restore(model, command);
+	case USM_CMD_LOSE:
+		return model_command_lose(model, command);
+	}
+	return command_run(model, command);
+}
+
 static int model_submit(void *context, struct usm_command *commands, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++)
-		commands[i].result = commands[i].op == USM_CMD_GROW ?
-				     command_grow(context, &commands[i]) :
-				     command_run(context, &commands[i]);
+		commands[i].result = command(context, &commands[i]);
 	return 0;
 }
 

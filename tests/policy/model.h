@@ -25,6 +25,16 @@ struct model_hand {
 	uint32_t told_head;	/* ... when the head was this */
 };
 
+#define MODEL_NUMBERS	512	/* evicted pages */
+
+/* What the module knows of an evicted page. */
+struct model_evicted {
+	uint64_t seed;		/* of its content */
+	uint64_t page;
+	uint32_t space;
+	uint32_t sharers;	/* besides the one that it is taken from */
+};
+
 struct model {
 	struct usm_mapping mapping;
 	struct usm_frame *table;
@@ -32,9 +42,18 @@ struct model {
 	uint32_t present;
 	struct model_hand *hand;	/* per CPU */
 	bool mute;		/* grow requests get no answer */
+	bool blind;		/* of evicted pages no event tells, as when the ring overruns */
+	uint32_t pinned;	/* EVICT finds so many frames in use */
+
+	/* Eviction; model_evicts() makes these. */
+	struct usm_evicted_mapping evicted;
+	struct usm_evicted *numbers;
+	struct model_evicted *known;	/* by number */
+	uint64_t *seeds;		/* of each frame's content */
 
 	/* counters */
 	uint32_t kicks, grows, shrinks, zeroed, refused;
+	uint32_t evictions, refaults, corrupt, lost;
 };
 
 void model_init(struct model *model, uint32_t frames, uint32_t cpus);
@@ -62,6 +81,22 @@ void model_free(struct model *model, uint32_t frame, uint32_t count);
 
 /* The kernel takes free frames back; posts EV_SHRUNK. */
 void model_reclaim(struct model *model, uint32_t frame, uint32_t count);
+
+/* ------------------------------------------------------------------- eviction */
+
+/* From now on pages may be evicted: their table and staging are there. */
+void model_evicts(struct model *model);
+/* What a frame holds; model_occupy() gives each its number. */
+void model_write(struct model *model, uint32_t frame, uint64_t seed);
+/* Somebody touches, or drops, a page that is away. */
+void model_touch(struct model *model, uint32_t number);
+void model_discard(struct model *model, uint32_t number);
+/* The content of `seed`, in all of its kinds. */
+void model_content(char page[4096], uint64_t seed);
+/* EVICT, RESTORE, LOSE. */
+int32_t model_command_evict(struct model *model, const struct usm_command *command);
+int32_t model_command_restore(struct model *model, const struct usm_command *command);
+int32_t model_command_lose(struct model *model, const struct usm_command *command);
 
 void model_post(struct model *model, const struct usm_event *event);
 

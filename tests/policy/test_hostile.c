@@ -77,6 +77,16 @@ static const struct {
 	{ "liar", "{\"lie\":\"many\"}", EPROTO, "65 runs, more than there was room for" },
 	{ "liar", "{\"lie\":\"range\",\"from\":3}", EPROTO, "beyond the end" },
 
+	{ "elder", NULL, 0, NULL },
+	{ "butcher", NULL, 0, NULL },
+	{ "butcher", "{\"lie\":\"range\"}", EPROTO, "run 1, frame 4096 starts a run beyond the end" },
+	{ "butcher", "{\"lie\":\"wrap\"}", EPROTO, "beyond the end of the frame table" },
+	{ "butcher", "{\"lie\":\"twice\"}", EPROTO, "run 1, frame 0 is in the answer twice" },
+	{ "butcher", "{\"lie\":\"nothing\"}", EPROTO, "no frame or of more than 512" },
+	{ "butcher", "{\"lie\":\"greedy\"}", EPROTO, "more frames than were asked for" },
+	{ "butcher", "{\"lie\":\"many\"}", EPROTO, "65 runs, more than there was room for" },
+	{ "butcher", "{\"lie\":\"crash\"}", EPROTO, "crashed in its rehearsal (SIGABRT)" },
+
 	{ "liar", "{\"lei\":\"range\"}", EINVAL, "knows no parameter \"lei\"" },
 	{ "liar", "{\"lie\":3}", EINVAL, "parameter \"lie\" must be a string" },
 	{ "liar", "{\"from\":-1}", EINVAL, "whole number from 0 to 1073741824" },

@@ -183,24 +183,29 @@ static const struct {
 	const char *text;
 	int error;
 	const char *says;
+	uint64_t store_quota;
 } messages[] = {
 	{ "{\"domain\":\"7\",\"container\":\"c\",\"policy\":\"firstfit\",\"memory\":1048576,"
-	  "\"fault_order\":4,\"parameters\":{\"a\":1},\"news\":[]}", 0, NULL },
+	  "\"fault_order\":4,\"parameters\":{\"a\":1},\"news\":[]}", 0, NULL, 0 },
 	{ "{\"domain\":\"7\",\"container\":\"c\",\"policy\":\"firstfit\",\"memory\":1048576,"
-	  "\"fault_order\":4,\"parameters\":null}", 0, NULL },
+	  "\"fault_order\":4,\"parameters\":null}", 0, NULL, 0 },
+	{ "{\"domain\":\"7\",\"container\":\"c\",\"policy\":\"firstfit\",\"memory\":1048576,"
+	  "\"fault_order\":4,\"store_quota\":134217728}", 0, NULL, 134217728 },
+	{ "{\"domain\":\"7\",\"container\":\"c\",\"policy\":\"firstfit\",\"memory\":1048576,"
+	  "\"fault_order\":4,\"store_quota\":\"1M\"}", EBADMSG, "store_quota", 0 },
 	{ "{\"domain\":\"8\",\"container\":\"c\",\"policy\":\"firstfit\",\"memory\":1048576,"
-	  "\"fault_order\":4}", EINVAL, "domain 8, this is the instance of domain 7" },
+	  "\"fault_order\":4}", EINVAL, "domain 8, this is the instance of domain 7", 0 },
 	{ "{\"domain\":\"7\",\"container\":\"c\",\"policy\":\"firstfit\",\"memory\":1048576,"
-	  "\"fault_order\":10}", EINVAL, "fault_order 10" },
+	  "\"fault_order\":10}", EINVAL, "fault_order 10", 0 },
 	{ "{\"domain\":\"7\",\"container\":\"c\",\"policy\":\"firstfit\",\"memory\":\"1M\","
-	  "\"fault_order\":4}", EBADMSG, "memory" },
+	  "\"fault_order\":4}", EBADMSG, "memory", 0 },
 	{ "{\"domain\":\"7\",\"container\":\"c\",\"policy\":\"firstfit\",\"memory\":1048576,"
-	  "\"fault_order\":4,\"parameters\":[]}", EBADMSG, "parameters" },
+	  "\"fault_order\":4,\"parameters\":[]}", EBADMSG, "parameters", 0 },
 	{ "{\"domain\":\"7\",\"container\":\"c\",\"memory\":1048576,\"fault_order\":4}", ENOENT,
-	  "policy" },
-	{ "[]", EBADMSG, "not an object" },
-	{ "", EBADMSG, NULL },
-	{ "{\"domain\":\"7\"} x", EBADMSG, NULL },
+	  "policy", 0 },
+	{ "[]", EBADMSG, "not an object", 0 },
+	{ "", EBADMSG, NULL, 0 },
+	{ "{\"domain\":\"7\"} x", EBADMSG, NULL, 0 },
 };
 
 START_TEST(the_message_from_usmd)
@@ -222,6 +227,7 @@ START_TEST(the_message_from_usmd)
 	ck_assert_str_eq(config.policy, "firstfit");
 	ck_assert_uint_eq(config.memory, 1048576);
 	ck_assert_uint_eq(config.fault_order, 4);
+	ck_assert_uint_eq(config.store_quota, messages[_i].store_quota);
 }
 END_TEST
 

@@ -130,12 +130,20 @@ AT(usm_stat, corrupt, 400);
 SIZE(usm_staged, 32);
 SIZE(usm_evicted, 8);
 
+SIZE(usm_store_fd, 56);
+AT(usm_store_fd, fd, 8);
+AT(usm_store_fd, index, 12);
+AT(usm_store_fd, data, 16);
+AT(usm_store_fd, name, 24);
+
 _Static_assert(_IOC_NR(USM_IOC_QUERY) == 0x00 && _IOC_NR(USM_IOC_BIND) == 0x01 &&
 	       _IOC_NR(USM_IOC_LIST) == 0x02 && _IOC_NR(USM_IOC_ATTACH) == 0x03 &&
 	       _IOC_NR(USM_IOC_RELEASE) == 0x04 && _IOC_NR(USM_IOC_INFO) == 0x20 &&
 	       _IOC_NR(USM_IOC_ARM) == 0x21 && _IOC_NR(USM_IOC_DISARM) == 0x22 &&
 	       _IOC_NR(USM_IOC_TUNE) == 0x23 && _IOC_NR(USM_IOC_SUBMIT) == 0x24 &&
-	       _IOC_NR(USM_IOC_STAT) == 0x25 && _IOC_NR(USM_IOC_KICK) == 0x26,
+	       _IOC_NR(USM_IOC_STAT) == 0x25 && _IOC_NR(USM_IOC_KICK) == 0x26 &&
+	       _IOC_NR(USM_IOC_STORE_PUT) == 0x27 && _IOC_NR(USM_IOC_STORE_GET) == 0x28 &&
+	       _IOC_NR(USM_IOC_STORE_DROP) == 0x29,
 	       "numbers of the ioctls");
 
 int layout_checked(void);

@@ -121,6 +121,7 @@ static void arguments_tests(struct bound *bound, uint32_t frame)
 	expect_error(command(bound, USM_CMD_EVICT, frame, 1, good + 1, 0), -ESTALE);
 	expect_ok(domain_ioctl(bound->domain.fd, USM_IOC_DISARM, NULL));
 	expect_error(command(bound, USM_CMD_EVICT, frame, 1, good, 0), -EPERM);
+	expect_error(command(bound, USM_CMD_LOSE, 0, 1, 0, 0), -EPERM);
 	expect_ok(domain_arm(&bound->domain, NULL));
 	expect_error(command(bound, USM_CMD_RESTORE, 0, 1, 0, 0), -ESTALE);
 	expect_error(command(bound, USM_CMD_RESTORE, 0, 1, 0, UINT64_MAX), -ESTALE);
@@ -129,6 +130,11 @@ static void arguments_tests(struct bound *bound, uint32_t frame)
 	expect_error(command(bound, USM_CMD_RESTORE, USM_STAGING_PAGES, 1, 0, 0), -EINVAL);
 	expect_error(command(bound, USM_CMD_RESTORE, 0, 2, 0, 0), -EINVAL);
 	expect_error(command(bound, USM_CMD_RESTORE, 0, 1, 1, 0), -EINVAL);
+	expect_error(command(bound, USM_CMD_LOSE, 0, 1, 0, 0), -ESTALE);
+	expect_error(command(bound, USM_CMD_LOSE, 0, 1, 0, UINT64_MAX), -ESTALE);
+	expect_error(command(bound, USM_CMD_LOSE, 1, 1, 0, 0), -EINVAL);
+	expect_error(command(bound, USM_CMD_LOSE, 0, 2, 0, 0), -EINVAL);
+	expect_error(command(bound, USM_CMD_LOSE, 0, 1, 1, 0), -EINVAL);
 }
 
 /* Ahead of any fault, with wrong keys and content first. */
@@ -163,8 +169,15 @@ static void ahead_tests(struct bound *bound, struct guest *guest)
 	expect_ok(restore(bound, key, vault.content[0]));
 	expect_number(vault.table[USM_EVICTED_NUMBER(key)].state, USM_EVICTED_READY);
 	expect_error(restore(bound, key, vault.content[0]), -ESTALE);
+	/* The same for one that is said to be lost, once. */
+	key = vault.keys[1];
+	expect_error(command(bound, USM_CMD_LOSE, 0, 1, 0, key + (1ull << 32)), -ESTALE);
+	expect_ok(command(bound, USM_CMD_LOSE, 0, 1, 0, key));
+	expect_number(vault.table[USM_EVICTED_NUMBER(key)].state, USM_EVICTED_LOST);
+	expect(bound_event(bound, USM_EV_LOST, 5000, &event) && event.arg == key, "no EV_LOST");
 	for (uint32_t i = 1; i < vault.count; i++)
 		expect_ok(restore(bound, vault.keys[i], vault.content[i]));
+	expect_error(command(bound, USM_CMD_LOSE, 0, 1, 0, key), -ESTALE);
 	expect(guest_verify(guest), "memory that was evicted and brought back");
 	after = bound_stat(bound);
 	expect(after.refaults >= before.refaults + PAGES, "%llu pages came back",

@@ -298,6 +298,7 @@ int main(int argc, char **argv)
 	command_tests();
 	supply_tests();
 	evict_tests();
+	store_tests();
 
 	printf("uapitest: %lu checks, %lu errors\n", checks, errors);
 	return errors ? 1 : 0;

@@ -77,6 +77,7 @@ void port_tests(void);
 void command_tests(void);
 void supply_tests(void);
 void evict_tests(void);
+void store_tests(void);
 
 int layout_checked(void);
 

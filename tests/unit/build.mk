@@ -32,21 +32,22 @@ $(O)/tests/test-hook-program: $(O)/san/usm-oci-hook
 FUZZ_SECONDS	?= 60
 FUZZ_CFLAGS	:= $(CFLAGS_COMMON) -O1 -fsanitize=fuzzer,address,undefined \
 		   -fno-sanitize-recover=all -fno-omit-frame-pointer \
-		   -Isrc/common -Isrc/annotation -Isrc/hook
+		   -Isrc/common -Isrc/annotation -Isrc/hook -Isrc/instance -Itests/policy
 FUZZ_SOURCES_annotation	:= $(wildcard src/common/*.c src/annotation/*.c)
 FUZZ_SOURCES_control	:= $(wildcard src/common/*.c)
 FUZZ_SOURCES_state	:= $(wildcard src/common/*.c) src/hook/state.c
-FUZZERS		:= $(addprefix $(O)/fuzz/,annotation control state)
+FUZZ_SOURCES_store	:= $(addprefix src/instance/,lz4.c memstore.c slab.c) tests/policy/storage.c
+FUZZERS		:= $(addprefix $(O)/fuzz/,annotation control state store)
 
 define usm_fuzzer
 $(O)/fuzz/$(1): tests/unit/fuzz_$(1).c $(FUZZ_SOURCES_$(1)) \
-		$(wildcard src/common/*.h src/annotation/*.h src/hook/*.h)
+		$(wildcard src/common/*.h src/annotation/*.h src/hook/*.h src/instance/*.h)
 	@$$(say) FUZZER $$@
 	$$(Q)mkdir -p $$(@D)
 	$$(Q)clang $$(FUZZ_CFLAGS) -o $$@ $$(filter %.c,$$^) \
-		$$$$(pkg-config --cflags --libs libcjson libsystemd)
+		$$$$(pkg-config --cflags --libs libcjson libsystemd liblz4)
 endef
-$(foreach name,annotation control state,$(eval $(call usm_fuzzer,$(name))))
+$(foreach name,annotation control state store,$(eval $(call usm_fuzzer,$(name))))
 
 # The longest first: the others run beside it.
 UNIT_TESTS	:= tests/unit/fuzz $(UNIT_TESTS) tests/unit/man-examples tests/unit/samples

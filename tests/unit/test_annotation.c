@@ -10,7 +10,7 @@
 
 #define NAME32		"abcdefghijklmnopqrstuvwxyz012345"
 #define KEYS		"is not a known key here, where there is: " \
-			"policy, memory, reserve, fault, deadline, parameters"
+			"policy, memory, reserve, fault, deadline, store, parameters"
 #define NAME_RULE	"must be the name of a policy, [a-z][a-z0-9-]{0,31}, not "
 #define SIZE_RULE	"must be a size such as \"256M\" or a number of bytes, not "
 #define PAGE_RULE	"must be a multiple of 4K, the size of a page, not "
@@ -76,6 +76,15 @@ static const struct refused refused[] = {
 	{ "{\"policy\":\"a\",\"deadline\":null}", "\"deadline\"", "/deadline", DEADLINE_RULE "null" },
 	{ "{\"policy\":\"a\",\"deadline\":[200]}", "\"deadline\"", "/deadline",
 	  DEADLINE_RULE "[200]" },
+	{ "{\"policy\":\"a\",\"store\":true}", "\"store\"", "/store", "must be an object, not true" },
+	{ "{\"policy\":\"a\",\"store\":\"64M\"}", "\"store\"", "/store",
+	  "must be an object, not \"64M\"" },
+	{ "{\"policy\":\"a\",\"store\":{\"size\":1}}", "\"size\"", "/store/size",
+	  "is not a known key here, where there is: quota" },
+	{ "{\"policy\":\"a\",\"store\":{\"quota\":true}}", "\"quota\"", "/store/quota",
+	  SIZE_RULE "true" },
+	{ "{\"policy\":\"a\",\"store\":{\"quota\":-4096}}", "\"quota\"", "/store/quota",
+	  "must be from 0 to 16T, not -4096" },
 	{ "{\"policy\":\"a\",\"parameters\":[]}", "\"parameters\"", "/parameters",
 	  "must be an object, not []" },
 	{ "{\"policy\":\"a\",\"parameters\":\"x=1\"}", "\"parameters\"", "/parameters",

@@ -237,6 +237,29 @@ START_TEST(says_that_usmd_is_not_there)
 }
 END_TEST
 
+/* Of a container of which something was evicted, and of none other. */
+START_TEST(shows_evicted)
+{
+	cleanup_run struct run run = {}, none = {};
+
+	free(ask(&run, PEER_ANSWERS, REPLY("{\"stat\":{},\"supply\":{},\"store\":{\"quota\":134217728,"
+		 "\"used\":33554432,\"data\":30000000,\"pages\":24576,\"evicted\":24600,"
+		 "\"evictions\":90000,\"refaults\":65000}}"), "show", "x", NULL));
+	ck_assert_int_eq(run.status, 0);
+	ck_assert_ptr_nonnull(strstr(run.out, "\nevicted\n"));
+	ck_assert_ptr_nonnull(strstr(run.out, "  evicted now           96.1M\n"));
+	ck_assert_ptr_nonnull(strstr(run.out, "  pages evicted         90000\n"));
+	ck_assert_ptr_nonnull(strstr(run.out, "  pages that came back  65000\n"));
+	ck_assert_ptr_nonnull(strstr(run.out, "  store                 32M\n"));
+	ck_assert_ptr_nonnull(strstr(run.out, "  quota                 128M\n"));
+	ck_assert_ptr_nonnull(strstr(run.out, "  compressed            3.0 to 1\n"));
+	free(ask(&none, PEER_ANSWERS, REPLY("{\"stat\":{},\"supply\":{},\"store\":{\"quota\":1,"
+		 "\"evictions\":0}}"), "show", "x", NULL));
+	ck_assert_int_eq(none.status, 0);
+	ck_assert_ptr_null(strstr(none.out, "\nevicted\n"));
+}
+END_TEST
+
 /* What a peer leaves out or gets wrong is a dash, not a crash. */
 START_TEST(shows_strange_members)
 {
@@ -318,6 +341,7 @@ int main(void)
 	suite_add(suite, "passes-errors-on", passes_errors_on);
 	suite_add_rows(suite, "survives-bad-peers", survives_bad_peers, bad_peers);
 	suite_add(suite, "says-that-usmd-is-not-there", says_that_usmd_is_not_there);
+	suite_add(suite, "shows-evicted", shows_evicted);
 	suite_add(suite, "shows-strange-members", shows_strange_members);
 	suite_add(suite, "checks", checks);
 	suite_add(suite, "checks-and-refuses", checks_and_refuses);

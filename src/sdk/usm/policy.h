@@ -44,6 +44,9 @@ extern "C" {
 /* "None", where a frame is returned. */
 #define USM_FRAME_NOWHERE	UINT32_MAX
 
+/* "Any", where a store is returned. */
+#define USM_STORE_ANYWHERE	UINT32_MAX
+
 /* Frames in one run, at most. */
 #define USM_RUN_MAX		512
 
@@ -76,6 +79,20 @@ struct usm_page {
 	uint16_t generation;	/* stepped each time that the frame is freed */
 	uint32_t pad2;
 	uint64_t page;		/* address / 4096 of its last mapping */
+};
+
+/* ------------------------------------------------------------------ stores */
+
+/*
+ * Where the content of evicted pages is kept. The host tries those that have room in
+ * their order, unless the policy's place() says with which to begin.
+ */
+struct usm_store_info {
+	char kind[16];		/* "lz4": compressed memory */
+	uint64_t quota;		/* bytes that it may take */
+	uint64_t used;		/* bytes that it takes */
+	uint64_t data;		/* bytes of that which are content, as it is stored */
+	uint64_t pages;		/* number of pages in it */
 };
 
 /* ------------------------------------------------------------------- host */
@@ -154,6 +171,14 @@ struct usm_host {
 	int64_t (*parameter_number)(const struct usm_host *host, const char *name,
 				    int64_t min, int64_t max, int64_t fallback);
 	bool (*parameter_bool)(const struct usm_host *host, const char *name, bool fallback);
+
+	/*
+	 * Look at store number `index`: false beyond the last. Without any, nothing is
+	 * evicted. Pass sizeof(struct usm_store_info). Not in the first header: see
+	 * USM_HOST_HAS().
+	 */
+	bool (*store)(const struct usm_host *host, uint32_t index, struct usm_store_info *info,
+		      size_t size);
 };
 
 /* Whether the host is new enough to have `member`. */
@@ -210,6 +235,28 @@ struct usm_pressure_note {
 	uint32_t pad;
 };
 
+struct usm_evict_request {
+	uint32_t size;		/* bytes of this struct in the host */
+	uint32_t frames;	/* wanted, at the most */
+	uint32_t urgent;	/* 1: a fault is waiting for a frame */
+	uint32_t pad;
+};
+
+struct usm_place_request {
+	uint32_t size;		/* bytes of this struct in the host */
+	uint32_t frame;		/* that the page was in */
+	uint32_t space;
+	uint32_t pad;
+	uint64_t page;		/* address / 4096 */
+};
+
+/* A page that was evicted: it is back, or nobody has it any more. */
+struct usm_return_note {
+	uint32_t size;		/* bytes of this struct in the host */
+	uint32_t space;		/* where it was when it was evicted; it may have moved since */
+	uint64_t page;		/* address / 4096, the same */
+};
+
 /*
  * The policy. `state` is what init() stored. Members that may be NULL say so; a
  * NULL member is never called.
@@ -260,6 +307,24 @@ struct usm_policy {
 
 	/* About once a second; `now` as of usm_host.now. */
 	void (*tick)(void *state, uint64_t now);
+
+	/*
+	 * Memory is short and cannot grow: choose frames whose pages go to a store.
+	 * Writes at most `capacity` runs of together at most request->frames frames,
+	 * none twice. Returns the number of runs; 0: nothing to evict. Frames that do
+	 * not hold a page, or whose page is shared, locked or used by the kernel, stay
+	 * as they are: the host asks again while it needs more. A policy without this
+	 * member never evicts. This and all below were not in the first header.
+	 */
+	uint32_t (*evict)(void *state, const struct usm_evict_request *request,
+			  struct usm_run *runs, uint32_t capacity);
+
+	/* With which store to begin for a page that was evicted; or USM_STORE_ANYWHERE. */
+	uint32_t (*place)(void *state, const struct usm_place_request *request);
+
+	/* A page came back because it was touched; it was dropped while it was away. */
+	void (*refault)(void *state, const struct usm_return_note *note);
+	void (*discarded)(void *state, const struct usm_return_note *note);
 };
 
 /* What a policy's shared object defines. */

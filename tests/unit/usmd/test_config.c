@@ -25,6 +25,7 @@ START_TEST(test_defaults)
 	ck_assert(!config.has_reserve);
 	ck_assert_uint_eq(config.max_containers, 1024);
 	ck_assert_uint_eq(config.max_memory, USM_BUDGET_UNLIMITED);
+	ck_assert_uint_eq(config.max_store, USM_BUDGET_UNLIMITED);
 	ck_assert(usm_config_allows(&config, "whatever"));
 	ck_assert_str_eq(config.runtimes.crun, "/run/crun");
 	usm_config_clear(&config);
@@ -43,6 +44,7 @@ START_TEST(test_all_keys)
 		"reserve = 32M\n"
 		"  max_containers=7\n"
 		"max_memory_per_container\t=\t2G\n"
+		"max_store_per_container = 0\n"
 		"allowed_policies = firstfit  other-one\n"
 		"[runtimes]\n"
 		"crun = /x/crun\n"
@@ -54,6 +56,7 @@ START_TEST(test_all_keys)
 	ck_assert_uint_eq(config.reserve, 32u << 20);
 	ck_assert_uint_eq(config.max_containers, 7);
 	ck_assert_uint_eq(config.max_memory, UINT64_C(2) << 30);
+	ck_assert_uint_eq(config.max_store, 0);
 	ck_assert(usm_config_allows(&config, "firstfit"));
 	ck_assert(usm_config_allows(&config, "other-one"));
 	ck_assert(!usm_config_allows(&config, "other"));

@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "container.h"
 #include "instance.h"
 #include "log.h"
 #include "scratch.h"
@@ -18,6 +19,7 @@ static sd_event *event;
 static struct usm_instances *instances;
 static uint64_t domain_of_us, armed_epoch;
 static char failed_with[64];
+static struct usm_store_report told_store;
 
 static int identify(pid_t pid, uint64_t *domain)
 {
@@ -50,7 +52,12 @@ static void failed(uint64_t domain, const char *message, void *userdata)
 	snprintf(failed_with, sizeof(failed_with), "%s", message);
 }
 
-static const struct usm_instance_callbacks callbacks = { hello, armed, failed };
+static void store(uint64_t domain, const struct usm_store_report *report, void *userdata)
+{
+	told_store = *report;
+}
+
+static const struct usm_instance_callbacks callbacks = { hello, armed, failed, store };
 
 static void setup(void)
 {
@@ -141,6 +148,11 @@ START_TEST(test_setup)
 	ck_assert_uint_eq(armed_epoch, 3);
 	say(fd, "{\"state\":\"failed\",\"message\":\"no such policy\"}");
 	ck_assert_str_eq(failed_with, "no such policy");
+	say(fd, "{\"state\":\"store\",\"quota\":9,\"used\":8,\"data\":7,\"pages\":6}");
+	ck_assert_uint_eq(told_store.quota, 9);
+	ck_assert_uint_eq(told_store.used, 8);
+	ck_assert_uint_eq(told_store.data, 7);
+	ck_assert_uint_eq(told_store.pages, 6);
 	/* of a later version */
 	say(fd, "{\"state\":\"dreaming\",\"of\":\"sheep\"}");
 	ck_assert(usm_instance_is_connected(instances, 7));

@@ -15,7 +15,8 @@ static struct usm_container *make(void)
 	usm_container_set_text(&c->request, REQUEST);
 	usm_container_set_text(&c->runtime, "hook");
 	usm_container_set_domain(c, 18446744073709551615u);
-	c->budget = (struct usm_budget) { .ceiling = 256u << 20, .reserve = 8u << 20 };
+	c->budget = (struct usm_budget) { .ceiling = 256u << 20, .reserve = 8u << 20,
+					   .store = 128u << 20 };
 	c->late = true;
 	return c;
 }
@@ -49,6 +50,7 @@ START_TEST(test_round_trip)
 	ck_assert_uint_eq(c->annotation.memory, 256u << 20);
 	ck_assert_uint_eq(c->budget.ceiling, 256u << 20);
 	ck_assert_uint_eq(c->budget.reserve, 8u << 20);
+	ck_assert_uint_eq(c->budget.store, 128u << 20);
 	ck_assert(c->late);
 	ck_assert_int_eq(c->state, USM_CONTAINER_FOUND);
 	usm_container_free(c);

@@ -15,8 +15,8 @@ proc-mem,core,wipeonfork
 cgroup=$(cgroup_make evict)
 number() { awk -v name="$1" '$1 == name { print $2 }' stat; }
 
-# evicting ORDER OPTION... - of the stress program
-evicting() {
+# evicting_once ORDER OPTION... - of the stress program
+evicting_once() {
 	_order=$1
 	shift
 	"$PROGRAMS/miniinst" --cgroup "$cgroup" --ceiling-mib 512 --order "$_order" --leakcheck \
@@ -24,10 +24,21 @@ evicting() {
 		fail "exit $?: $(grep FAIL said; cat stat)"
 	assert_match 'the last line' "$(tail -n 1 said)" '^stress: [1-9][0-9]{4,} checks, 0 errors$'
 	echo "order $_order: $(tail -n 1 said); $(grep 'brought back' stat)"
-	assert_ge 'evictions' "$(number evictions)" 5000
-	assert_ge 'refaults' "$(number refaults)" 2000
 	assert_eq 'wrong contents' "$(number corrupt)" 0
 	assert_eq 'evicted afterwards' "$(number evicted)" 0
+	evictions=$((evictions + $(number evictions))) refaults=$((refaults + $(number refaults)))
+}
+
+# The same until enough was evicted: by the clock, so that a run on a busy machine, which
+# gets less done in a second, may be too short for it.
+evicting() {
+	evictions=0 refaults=0 _round=0
+	until [ $evictions -ge 5000 ] && [ $refaults -ge 2000 ] || [ $_round = 6 ]; do
+		evicting_once "$@"
+		_round=$((_round + 1))
+	done
+	assert_ge 'evictions' $evictions 5000
+	assert_ge 'refaults' $refaults 2000
 }
 
 "$PROGRAMS/leakcheck" save before

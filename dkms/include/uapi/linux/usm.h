@@ -38,6 +38,16 @@
  * Storing an entry wakes nobody: after a round of supplying, USM_IOC_KICK lets
  * the faults that wait look again.
  *
+ * STORES. What is evicted is the instance's to keep. The domain keeps the files in
+ * which it does so open for it (USM_IOC_STORE_PUT), so that nothing is lost with an
+ * instance: the next one arms, gets them back, and finds out from the table of evicted
+ * pages what each is worth. Between the evicting and the storing the only copy is in
+ * the staging pages: whoever has armed first saves what the descriptors there say is
+ * still away, then sets their keys to 0. Arming waits for a USM_CMD_EVICT that is
+ * under way. A domain that keeps a store counts on eviction: at its limit a fault
+ * waits for frames, ten times the deadline, or half a minute while none is armed,
+ * before anything is killed for them.
+ *
  * EVENT RING. The module produces, the instance consumes. When it is full,
  * events are dropped and `lost` counts them. The descriptor polls readable
  * while the ring holds an entry; POLLHUP: this descriptor is not the armed one
@@ -158,7 +168,7 @@ enum usm_event_type {
 	USM_EV_RELEASED = 13,	/* the domain ends when its last space is gone */
 	USM_EV_REFAULT = 14,	/* space, page: somebody waits for the evicted page; arg: its key */
 	USM_EV_DISCARDED = 15,	/* arg: key of an evicted page that nobody has any more */
-	USM_EV_LOST = 16,	/* arg: key of one that came back wrong too often: SIGBUS */
+	USM_EV_LOST = 16,	/* arg: key of one that came back wrong too often, or was lost */
 };
 
 enum usm_limit {
@@ -215,7 +225,7 @@ enum usm_evicted_state {
 	USM_EVICTED_COMING = 3,	/* USM_CMD_RESTORE is at work */
 	USM_EVICTED_READY = 4,	/* a frame holds it again, for the next who touches it */
 	USM_EVICTED_TAKEN = 5,	/* is being mapped */
-	USM_EVICTED_LOST = 6,	/* came back wrong: who touches it gets SIGBUS */
+	USM_EVICTED_LOST = 6,	/* wrong or lost: who touches it gets SIGBUS */
 };
 
 struct usm_evicted {
@@ -386,14 +396,19 @@ enum usm_command_op {
 	 * arg: the staging page of the first. Frames that several processes use
 	 * still, and those locked or in use by the kernel, stay. result: how many were evicted; the descriptors say
 	 * which. -EPERM: not the armed descriptor. What the staging holds when it
-	 * is armed again may be the only copy: save it first. */
+	 * is armed again may be the only copy: see STORES. */
 	USM_CMD_EVICT = 4,
 	/* Bring an evicted page back. arg: its key; frame: the staging page that
-	 * holds the content; count: 1; generation: 0. -ESTALE: nobody wants it any
+	 * holds the content; count: 1; generation: 0. result: 1 where processes share
+	 * it after a fork: keep the content, the others may ask for it. -ESTALE: nobody wants it any
 	 * more, or it is back. -EBADMSG: not the content that was evicted; it is
 	 * asked for again, but not for ever. -ENOMEM: no frame; it is wanted
 	 * still and not asked for again. */
 	USM_CMD_RESTORE = 5,
+	/* The content of an evicted page cannot be had any more: who touches it gets
+	 * SIGBUS, until it is brought back all the same. arg: its key; count: 1; frame,
+	 * generation: 0. -EPERM: not the armed descriptor. -ESTALE: see RESTORE. */
+	USM_CMD_LOSE = 6,
 };
 
 struct usm_command {
@@ -404,7 +419,7 @@ struct usm_command {
 	__u32 count;		/* its length: 1 to USM_MAX_RUN; GROW: any */
 	__u32 generation;	/* of the first frame; 0 for GROW. Stale: -ESTALE */
 	__s32 node;		/* GROW: NUMA node wanted, -1: any; others: 0 */
-	__u64 arg;		/* EVICT, RESTORE; others: 0 */
+	__u64 arg;		/* EVICT, RESTORE, LOSE; others: 0 */
 };
 
 /*
@@ -468,6 +483,26 @@ struct usm_stat {
 	__u64 corrupt;			/* restores with wrong content */
 };
 
+#define USM_MAX_STORES		8
+#define USM_STORE_NAME_LEN	32	/* with the terminating NUL */
+
+/*
+ * A file that the domain keeps open until it ends. PUT takes one; DROP lets go of it;
+ * GET gives a new descriptor for it. Only the instance may PUT and DROP: -EPERM.
+ * PUT: -EBADF: no such descriptor. -EINVAL also: not a regular file that is open for
+ * reading and writing and of which fallocate(2) can give parts back (memfd, O_TMPFILE),
+ * or no name. -EEXIST: a store has that name. -ENOSPC: there are USM_MAX_STORES. A file
+ * keeps its file system mounted. GET, DROP: -ENOENT: no store has that index.
+ */
+struct usm_store_fd {
+	__u32 size;
+	__u32 flags;		/* in: 0 */
+	__s32 fd;		/* PUT: in; GET: out, close-on-exec; DROP: ignored */
+	__u32 index;		/* PUT: in 0, out; GET, DROP: in, below USM_MAX_STORES */
+	__u64 data;		/* the instance's own. PUT: in; GET: out */
+	char name[USM_STORE_NAME_LEN]; /* NUL-terminated, the same */
+};
+
 #define USM_IOC_INFO		_IOWR(USM_IOC_MAGIC, 0x20, struct usm_info)
 #define USM_IOC_ARM		_IOWR(USM_IOC_MAGIC, 0x21, struct usm_arm)
 #define USM_IOC_DISARM		_IO(USM_IOC_MAGIC, 0x22)
@@ -475,5 +510,8 @@ struct usm_stat {
 #define USM_IOC_SUBMIT		_IOWR(USM_IOC_MAGIC, 0x24, struct usm_submit)
 #define USM_IOC_KICK		_IO(USM_IOC_MAGIC, 0x26)	/* armed descriptor; else -EPERM */
 #define USM_IOC_STAT		_IOWR(USM_IOC_MAGIC, 0x25, struct usm_stat)
+#define USM_IOC_STORE_PUT	_IOWR(USM_IOC_MAGIC, 0x27, struct usm_store_fd)
+#define USM_IOC_STORE_GET	_IOWR(USM_IOC_MAGIC, 0x28, struct usm_store_fd)
+#define USM_IOC_STORE_DROP	_IOWR(USM_IOC_MAGIC, 0x29, struct usm_store_fd)
 
 #endif /* _UAPI_LINUX_USM_H */

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A domain keeps the stores of its instance open, so that what was evicted is there
+ * when the next one comes. Nothing here looks into them.
+ */
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+
+#include "port.h"
+#include "store.h"
+
+void usm_stores_init(struct usm_stores *stores)
+{
+	mutex_init(&stores->lock);
+}
+
+static void usm_kept_drop(struct usm_stores *stores, struct usm_kept *kept)
+{
+	fput(kept->file);
+	*kept = (struct usm_kept) { .file = NULL };
+	WRITE_ONCE(stores->count, stores->count - 1);
+}
+
+void usm_stores_drop(struct usm_stores *stores)
+{
+	u32 i;
+
+	mutex_lock(&stores->lock);
+	for (i = 0; i < USM_MAX_STORES; i++)
+		if (stores->kept[i].file)
+			usm_kept_drop(stores, stores->kept + i);
+	mutex_unlock(&stores->lock);
+}
+
+static int usm_store_read(struct usm_store_fd *store, const void __user *arg)
+{
+	int err = usm_copy_in(store, sizeof(*store), arg);
+
+	if (err)
+		return err;
+	/* Half an answer would be of no use, and a descriptor must not get lost. */
+	if (store->flags || store->size < sizeof(*store))
+		return -EINVAL;
+	return 0;
+}
+
+/*
+ * A file that holds bytes and can give them back, and no other: a descriptor that
+ * refers to others, or to a domain, could keep itself alive by way of us.
+ */
+static bool usm_store_may(struct file *file)
+{
+	return S_ISREG(file_inode(file)->i_mode) && file->f_op->fallocate &&
+	       (file->f_mode & FMODE_READ) && (file->f_mode & FMODE_WRITE);
+}
+
+static long usm_store_place(struct usm_stores *stores, const struct usm_store_fd *store,
+			    struct file *file)
+{
+	long index = -ENOSPC;
+	u32 i;
+
+	for (i = USM_MAX_STORES; i--;) {
+		if (!stores->kept[i].file)
+			index = i;
+		else if (!strcmp(stores->kept[i].name, store->name))
+			return -EEXIST;
+	}
+	if (index < 0)
+		return index;
+	stores->kept[index].file = file;
+	stores->kept[index].data = store->data;
+	memcpy(stores->kept[index].name, store->name, sizeof(store->name));
+	WRITE_ONCE(stores->count, stores->count + 1);
+	return index;
+}
+
+long usm_store_put(struct usm_stores *stores, void __user *arg)
+{
+	struct usm_store_fd store, __user *user = arg;
+	struct file *file;
+	long index;
+	int err;
+
+	err = usm_store_read(&store, arg);
+	if (err)
+		return err;
+	if (store.index || !store.name[0] ||
+	    strnlen(store.name, sizeof(store.name)) == sizeof(store.name))
+		return -EINVAL;
+	file = fget(store.fd);
+	if (!file)
+		return -EBADF;
+	index = -EINVAL;
+	if (usm_store_may(file)) {
+		mutex_lock(&stores->lock);
+		index = usm_store_place(stores, &store, file);
+		if (index >= 0 && put_user((u32)index, &user->index)) {
+			usm_kept_drop(stores, stores->kept + index);
+			mutex_unlock(&stores->lock);
+			return -EFAULT;
+		}
+		mutex_unlock(&stores->lock);
+	}
+	if (index >= 0)
+		return 0;
+	fput(file);
+	return index;
+}
+
+long usm_store_get(struct usm_stores *stores, void __user *arg)
+{
+	struct file *file = NULL;
+	struct usm_store_fd store;
+	struct usm_kept *kept;
+	int fd, err;
+
+	err = usm_store_read(&store, arg);
+	if (err)
+		return err;
+	if (store.index >= USM_MAX_STORES)
+		return -ENOENT;
+	mutex_lock(&stores->lock);
+	kept = stores->kept + store.index;
+	if (kept->file) {
+		file = get_file(kept->file);
+		store.data = kept->data;
+		memcpy(store.name, kept->name, sizeof(store.name));
+	}
+	mutex_unlock(&stores->lock);
+	if (!file)
+		return -ENOENT;
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0) {
+		fput(file);
+		return fd;
+	}
+	store.fd = fd;
+	err = usm_copy_out(arg, &store, sizeof(store));
+	if (err) {
+		put_unused_fd(fd);
+		fput(file);
+		return err;
+	}
+	fd_install(fd, file);
+	return 0;
+}
+
+long usm_store_drop(struct usm_stores *stores, void __user *arg)
+{
+	struct usm_store_fd store;
+	int err = usm_store_read(&store, arg);
+
+	if (err)
+		return err;
+	err = -ENOENT;
+	mutex_lock(&stores->lock);
+	if (store.index < USM_MAX_STORES && stores->kept[store.index].file) {
+		usm_kept_drop(stores, stores->kept + store.index);
+		err = 0;
+	}
+	mutex_unlock(&stores->lock);
+	return err;
+}

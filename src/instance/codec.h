@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* How a memory store makes pages smaller. */
+#ifndef USM_INSTANCE_CODEC_H
+#define USM_INSTANCE_CODEC_H
+
+#include <stddef.h>
+
+struct usm_codec {
+	const char *name;	/* at most 15 characters: it stands in the store */
+	/* A page into at most `capacity` bytes; 0: it does not fit. */
+	size_t (*compress)(const void *page, void *to, size_t capacity);
+	/* Back into a page; 0, or -EBADMSG: these bytes are not one. */
+	int (*decompress)(const void *from, size_t length, void *page);
+};
+
+extern const struct usm_codec usm_codec_lz4;
+
+#endif /* USM_INSTANCE_CODEC_H */
