@@ -15,6 +15,7 @@ struct usm_bucket;
 struct usm_domain;
 struct usm_port;
 struct usm_drop;
+struct usm_eviction;
 struct usm_space;
 
 /*
@@ -52,6 +53,7 @@ struct usm_vault {
 	siphash_key_t key;
 	void *staging;			/* usm_staging_size() bytes; NULL until mapped */
 	struct mutex staging_lock;	/* one EVICT at a time, and none while one arms */
+	struct usm_eviction *eviction;	/* that one; NULL until there is one */
 };
 
 int usm_vault_init(struct usm_vault *vault, u32 frames);
@@ -93,8 +95,8 @@ u64 usm_evicted_tag(struct usm_vault *vault, struct page *page, u64 key);
 int usm_evicted_reserve(struct usm_domain *domain);
 /* It was not. */
 void usm_evicted_unreserve(struct usm_domain *domain, u32 number);
-/* It is, with this content, and one slot will name it. Returns its key. */
-u64 usm_evicted_new(struct usm_domain *domain, u32 number, struct page *page);
+/* It is, with this content, and so many slots will name it. Returns its key. */
+u64 usm_evicted_new(struct usm_domain *domain, u32 number, struct page *page, u32 refs);
 /* A frame that held, or should have held, what was evicted is free. */
 void usm_evicted_give_back(struct usm_domain *domain, u32 frame);
 /* Nothing names it any more; frame: USM_NO_FRAME or the one that holds it. */

@@ -447,14 +447,15 @@ TRACE_EVENT(usm_limit,
 
 TRACE_EVENT(usm_evict,
 	TP_PROTO(const struct usm_space *space, unsigned long page, u32 frame,
-		 unsigned int count, unsigned int evicted),
-	TP_ARGS(space, page, frame, count, evicted),
+		 unsigned int count, unsigned int sharers, unsigned int evicted),
+	TP_ARGS(space, page, frame, count, sharers, evicted),
 	TP_STRUCT__entry(
 		__field(u64, domain)
 		__field(u32, space)
 		__field(u32, frame)
 		__field(u64, page)
 		__field(u32, count)
+		__field(u32, sharers)
 		__field(u32, evicted)
 	),
 	TP_fast_assign(
@@ -463,11 +464,12 @@ TRACE_EVENT(usm_evict,
 		__entry->frame = frame;
 		__entry->page = page;
 		__entry->count = count;
+		__entry->sharers = sharers;
 		__entry->evicted = evicted;
 	),
-	TP_printk("domain=%llu space=%u page=%#llx frame=%u count=%u evicted=%u",
+	TP_printk("domain=%llu space=%u page=%#llx frame=%u count=%u sharers=%u evicted=%u",
 		  __entry->domain, __entry->space, __entry->page, __entry->frame,
-		  __entry->count, __entry->evicted)
+		  __entry->count, __entry->sharers, __entry->evicted)
 );
 
 TRACE_EVENT(usm_refault,

@@ -46,6 +46,7 @@ void usm_vault_uninit(struct usm_vault *vault)
 		usm_evicted_block_free(vault->blocks[i]);
 	kvfree(vault->blocks);
 	vfree(vault->staging);
+	kfree(vault->eviction);
 	ida_destroy(&vault->ids);
 	memzero_explicit(&vault->key, sizeof(vault->key));
 }
@@ -142,7 +143,7 @@ void usm_evicted_unreserve(struct usm_domain *domain, u32 number)
 	ida_free(&domain->vault.ids, number);
 }
 
-u64 usm_evicted_new(struct usm_domain *domain, u32 number, struct page *page)
+u64 usm_evicted_new(struct usm_domain *domain, u32 number, struct page *page, u32 refs)
 {
 	struct usm_vault *vault = &domain->vault;
 	struct usm_evicted *shown = usm_evicted_shown(vault, number);
@@ -154,7 +155,7 @@ u64 usm_evicted_new(struct usm_domain *domain, u32 number, struct page *page)
 	tag = usm_evicted_tag(vault, page, key);
 	spin_lock(&vault->lock);
 	*usm_evicted_page(vault, number) = (struct usm_evicted_page) {
-		.tag = tag, .refs = 1, .frame = USM_NO_FRAME,
+		.tag = tag, .refs = refs, .frame = USM_NO_FRAME,
 	};
 	WRITE_ONCE(shown->state, USM_EVICTED_AWAY);
 	spin_unlock(&vault->lock);

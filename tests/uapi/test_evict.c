@@ -79,6 +79,13 @@ static void vault_forget(const struct bound *bound)
 	memset(vault.keys, 0, sizeof(vault.keys));
 }
 
+static bool may_go(const struct bound *bound, uint32_t frame)
+{
+	uint8_t state = bound->domain.table[frame].state;
+
+	return state == USM_FRAME_MAPPED || state == USM_FRAME_SHARED;
+}
+
 /* Everything that may be evicted; remembered in the vault. */
 static void evict_all(const struct bound *bound)
 {
@@ -88,8 +95,7 @@ static void evict_all(const struct bound *bound)
 		uint32_t count = 0;
 		int r;
 
-		while (count < 16 && frame + count < CEILING &&
-		       bound->domain.table[frame + count].state == USM_FRAME_MAPPED)
+		while (count < 16 && frame + count < CEILING && may_go(bound, frame + count))
 			count++;
 		if (!count)
 			continue;
@@ -215,6 +221,55 @@ static void asked_tests(struct bound *bound, struct guest *guest)
 	expect(asked >= PAGES, "%u pages were asked for", asked);
 }
 
+/* What is asked for comes back until nobody asks; returns how often processes shared it. */
+static uint32_t answer(struct bound *bound)
+{
+	struct usm_event event;
+	uint32_t shared = 0;
+
+	while (bound_event(bound, USM_EV_REFAULT, 500, &event)) {
+		uint32_t i = 0;
+		int r;
+
+		while (i < vault.count && vault.keys[i] != event.arg)
+			i++;
+		if (!expect(i < vault.count, "a key that was not given: %llx",
+			    (unsigned long long)event.arg))
+			break;
+		r = restore(bound, event.arg, vault.content[i]);
+		expect(r == 0 || r == 1, "restore: %d", r);
+		shared += r == 1;
+	}
+	return shared;
+}
+
+/* Two processes share the pages: gone from both, back in each, and each its own. */
+static void shared_tests(struct bound *bound, struct guest *guest)
+{
+	struct usm_stat stat;
+
+	vault_forget(bound);
+	expect(guest_fork(guest), "fork");
+	expect(bound_stat(bound).frames_shared >= PAGES, "the pages are not shared");
+	evict_all(bound);
+	stat = bound_stat(bound);
+	expect_number(stat.frames_shared, 0);
+	expect_number(stat.frames_mapped, 0);
+	guest_touch_begin(guest, 0);
+	expect(answer(bound) >= PAGES, "the pages were not shared while they were away");
+	expect(guest_touch_end(guest), "the parent's memory");
+	guest_join_begin(guest);
+	expect_number(answer(bound), 0);
+	expect(guest_touch_end(guest), "the child's memory");
+	expect(guest_verify(guest), "the parent's memory after the child wrote to its own");
+	/* Who shared them is gone: not shared any more, whatever the table says. */
+	vault_forget(bound);
+	evict_all(bound);
+	guest_touch_begin(guest, 0);
+	expect_number(answer(bound), 0);
+	expect(guest_touch_end(guest), "memory that was shared once");
+}
+
 /* Nobody answers: the domain falls back, and the next instance is asked again. */
 static void deadline_tests(struct bound *bound, struct guest *guest)
 {
@@ -253,6 +308,7 @@ void evict_tests(void)
 	arguments_tests(&bound, frame);
 	ahead_tests(&bound, &guest);
 	asked_tests(&bound, &guest);
+	shared_tests(&bound, &guest);
 	deadline_tests(&bound, &guest);
 	guest_stop(&guest);
 	munmap(vault.staged, bound.domain.info.staging_size);

@@ -193,15 +193,77 @@ static bool touched_add(struct touched **list, uint32_t pages)
 	return true;
 }
 
+/* A child of the process, which waits for its end to be wanted. */
+struct guest_child {
+	pid_t pid;
+	int to;
+};
+
+/* What it writes must not show in its parent, nor be lost. */
+static bool guest_child_verify(const struct touched *list)
+{
+	const struct touched *touched;
+
+	if (!touched_verify(list))
+		return false;
+	for (touched = list; touched; touched = touched->next)
+		for (uint32_t i = 0; i < touched->pages; i += 2)
+			memset(touched->words + (size_t)i * PAGE / 8, 0xa5, PAGE);
+	for (touched = list; touched; touched = touched->next)
+		for (size_t i = 0; i < (size_t)touched->pages * PAGE / 8; i++)
+			if (touched->words[i] != (i / (PAGE / 8) % 2 ?
+						  ((uintptr_t)touched->words ^ i) :
+						  UINT64_C(0xa5a5a5a5a5a5a5a5)))
+				return false;
+	return true;
+}
+
+static bool guest_child_start(struct guest_child *child, const struct touched *list)
+{
+	int to[2];
+	char byte;
+
+	if (pipe2(to, O_CLOEXEC) < 0)
+		return false;
+	child->pid = fork();
+	if (child->pid == 0) {
+		close(to[1]);
+		_exit(read(to[0], &byte, 1) == 1 && guest_child_verify(list) ? 0 : 1);
+	}
+	close(to[0]);
+	child->to = to[1];
+	return child->pid > 0;
+}
+
+static bool guest_child_join(struct guest_child *child)
+{
+	int status = -1;
+	bool told = write(child->to, "", 1) == 1;
+
+	close(child->to);
+	return waitpid(child->pid, &status, 0) == child->pid && told && status == 0;
+}
+
+/* In place of a number of pages. */
+#define GUEST_FORK	UINT32_MAX
+#define GUEST_JOIN	(UINT32_MAX - 1)
+
 /* Orders: a number of pages to touch; 0: verify. Answers: 1 or 0. */
 static void __attribute__((noreturn)) guest_main(const struct guest *guest)
 {
+	struct guest_child child = {};
 	struct touched *list = NULL;
 	uint32_t pages;
 
 	while (read(guest->to, &pages, sizeof(pages)) == sizeof(pages)) {
-		uint32_t answer = pages ? touched_add(&list, pages) : touched_verify(list);
+		uint32_t answer;
 
+		if (pages == GUEST_FORK)
+			answer = guest_child_start(&child, list);
+		else if (pages == GUEST_JOIN)
+			answer = guest_child_join(&child);
+		else
+			answer = pages ? touched_add(&list, pages) : touched_verify(list);
 		if (write(guest->from, &answer, sizeof(answer)) != sizeof(answer))
 			break;
 	}
@@ -265,6 +327,16 @@ bool guest_touch(struct guest *guest, uint32_t pages)
 bool guest_verify(struct guest *guest)
 {
 	return guest_touch(guest, 0);
+}
+
+bool guest_fork(struct guest *guest)
+{
+	return guest_touch(guest, GUEST_FORK);
+}
+
+void guest_join_begin(struct guest *guest)
+{
+	guest_touch_begin(guest, GUEST_JOIN);
 }
 
 void guest_stop(struct guest *guest)

@@ -393,17 +393,19 @@ enum usm_command_op {
 	 * many of them are zeroed now. */
 	USM_CMD_ZERO = 3,
 	/* Evict the MAPPED and SHARED frames of the run, at most USM_STAGING_PAGES;
-	 * arg: the staging page of the first. Frames that several processes use
-	 * still, and those locked or in use by the kernel, stay. result: how many were evicted; the descriptors say
-	 * which. -EPERM: not the armed descriptor. What the staging holds when it
-	 * is armed again may be the only copy: see STORES. */
+	 * arg: the staging page of the first. What processes share after a fork
+	 * leaves all of them at once, if they have it at one address; each that
+	 * touches it gets its own. What is locked or in use by the kernel stays.
+	 * result: how many were evicted; the descriptors say which. -EPERM: not the
+	 * armed descriptor. What the staging holds when it is armed again may be the
+	 * only copy: see STORES. */
 	USM_CMD_EVICT = 4,
 	/* Bring an evicted page back. arg: its key; frame: the staging page that
 	 * holds the content; count: 1; generation: 0. result: 1 where processes share
-	 * it after a fork: keep the content, the others may ask for it. -ESTALE: nobody wants it any
-	 * more, or it is back. -EBADMSG: not the content that was evicted; it is
-	 * asked for again, but not for ever. -ENOMEM: no frame; it is wanted
-	 * still and not asked for again. */
+	 * it after a fork: keep the content, the others may ask for it. -ESTALE:
+	 * nobody wants it any more, or it is back. -EBADMSG: not the content that was
+	 * evicted; it is asked for again, but not for ever. -ENOMEM: no frame; it is
+	 * wanted still and not asked for again. */
 	USM_CMD_RESTORE = 5,
 	/* The content of an evicted page cannot be had any more: who touches it gets
 	 * SIGBUS, until it is brought back all the same. arg: its key; count: 1; frame,
