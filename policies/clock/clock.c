@@ -103,6 +103,11 @@ static bool had_its_chance(const struct clock *clock, const struct usm_page *pag
 	return false;
 }
 
+static bool is_mapped(const struct usm_page *page)
+{
+	return page->state == USM_PAGE_MAPPED || page->state == USM_PAGE_SHARED;
+}
+
 static uint32_t clock_evict(void *state, const struct usm_evict_request *request,
 			    struct usm_run *runs, uint32_t capacity)
 {
@@ -114,7 +119,7 @@ static uint32_t clock_evict(void *state, const struct usm_evict_request *request
 		uint32_t frame = clock->hand;
 		struct usm_page page = usm_host_page(clock->host, frame);
 
-		if (page.state == USM_PAGE_MAPPED && had_its_chance(clock, &page)) {
+		if (is_mapped(&page) && had_its_chance(clock, &page)) {
 			struct usm_run *last = n ? &runs[n - 1] : NULL;
 
 			if (last && last->frame + last->count == frame && last->count < USM_RUN_MAX)

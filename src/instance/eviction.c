@@ -9,7 +9,6 @@ static uint32_t low_water(const struct usm_eviction *eviction, const struct usm_
 			  uint64_t now)
 {
 	uint32_t low = view->present / USM_EVICTION_PART;
-	uint32_t most = (eviction->evictable + view->free) / USM_EVICTION_SHARE / 2;
 
 	if (low < USM_EVICTION_MIN)
 		low = USM_EVICTION_MIN;
@@ -17,7 +16,7 @@ static uint32_t low_water(const struct usm_eviction *eviction, const struct usm_
 		low = USM_EVICTION_MAX;
 	if (eviction->reclaimed_at && now - eviction->reclaimed_at < USM_EVICTION_CALM_NS)
 		low /= USM_EVICTION_CALM_PART;
-	return eviction->counted && low > most ? most : low;
+	return low;
 }
 
 uint32_t usm_eviction_want(struct usm_eviction *eviction, const struct usm_growth_view *view,
@@ -102,15 +101,6 @@ static void vault_discarded(void *context, const struct usm_store_page *page)
 	const struct usm_engine *engine = context;
 
 	note(engine, page, engine->setup.policy->discarded);
-}
-
-void usm_eviction_count(struct usm_engine *engine, const struct usm_stat *stat)
-{
-	uint64_t alone = stat->frames_mapped > stat->frames_shared ?
-			 stat->frames_mapped - stat->frames_shared : 0;
-
-	engine->eviction.counted = true;
-	engine->eviction.evictable = alone < UINT32_MAX ? (uint32_t)alone : UINT32_MAX;
 }
 
 void usm_eviction_attach(struct usm_engine *engine, struct usm_vault *vault)

@@ -11,7 +11,6 @@
 #include "growth.h"
 
 struct usm_engine;
-struct usm_stat;
 struct usm_vault;
 
 /*
@@ -23,13 +22,6 @@ struct usm_vault;
 #define USM_EVICTION_PART	64
 #define USM_EVICTION_MIN	32	/* frames */
 #define USM_EVICTION_MAX	2048
-
-/*
- * Never more than this part of what is free or can be evicted: after a fork nearly all
- * pages are shared and stay, and to keep the rest free would be to evict each page
- * before whoever waited for it has used it.
- */
-#define USM_EVICTION_SHARE	4
 
 /*
  * For so long after the kernel has taken free frames back it gets no more of them than
@@ -45,8 +37,6 @@ struct usm_eviction {
 	bool running;
 	uint32_t fruitless;
 	uint64_t reclaimed_at;	/* 0: never */
-	bool counted;		/* this is known: */
-	uint32_t evictable;	/* frames that hold a page of one space alone */
 };
 
 /*
@@ -65,9 +55,6 @@ uint32_t usm_eviction_ask(struct usm_engine *engine, uint32_t frames, bool urgen
 
 /* From now on the engine evicts to `vault`, which stays the caller's; NULL: to none. */
 void usm_eviction_attach(struct usm_engine *engine, struct usm_vault *vault);
-
-/* What the module counts, at each tick. */
-void usm_eviction_count(struct usm_engine *engine, const struct usm_stat *stat);
 
 /*
  * Its part of a turn: enum usm_engine_result, or negative: fatal. And of a tick.

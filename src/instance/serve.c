@@ -315,7 +315,6 @@ static int state_check(struct usm_serve *serve)
 
 	if (r)
 		return r;
-	usm_eviction_count(serve->engine, &stat);
 	if (stat.state != USM_FALLBACK_NONE)
 		usm_engine_fell(serve->engine, stat.state);
 	return 0;

@@ -237,13 +237,19 @@ bool usm_vault_has_room(const struct usm_vault *vault)
 	return false;
 }
 
+static bool is_mapped(const struct usm_vault *vault, uint32_t frame)
+{
+	unsigned int state = usm_mapping_frame(vault->mapping, frame).state & USM_FRAME_STATE_MASK;
+
+	return state == USM_FRAME_MAPPED || state == USM_FRAME_SHARED;
+}
+
 /* How many frames from `frame` on hold a page that can go with the first. */
 static uint32_t mapped_length(const struct usm_vault *vault, uint32_t frame, uint32_t most)
 {
 	uint32_t n = 0;
 
-	while (n < most && (usm_mapping_frame(vault->mapping, frame + n).state &
-			    USM_FRAME_STATE_MASK) == USM_FRAME_MAPPED)
+	while (n < most && is_mapped(vault, frame + n))
 		n++;
 	return n;
 }

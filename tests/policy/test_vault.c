@@ -270,27 +270,6 @@ START_TEST(test_want_goes_on)
 }
 END_TEST
 
-/* After a fork: what is left to be evicted is not emptied for the sake of free frames. */
-START_TEST(test_want_shared)
-{
-	struct usm_growth_view view = { .present = 16384, .ceiling = 16384, .free = 0 };
-	struct usm_eviction eviction = { .counted = true, .evictable = 400 };
-
-	ck_assert_uint_eq(usm_eviction_want(&eviction, &view, true, false, SECOND), 100);
-	view.free = 100;
-	eviction.evictable = 300;
-	ck_assert_uint_eq(usm_eviction_want(&eviction, &view, true, false, SECOND), 0);
-	view.free = 60;
-	ck_assert_uint_eq(usm_eviction_want(&eviction, &view, true, false, SECOND), 0);
-	view.free = 0;
-	eviction.evictable = 4;
-	ck_assert_uint_eq(usm_eviction_want(&eviction, &view, true, false, SECOND), 0);
-	ck_assert_uint_eq(usm_eviction_want(&eviction, &view, true, true, SECOND), 1);
-	eviction.evictable = 16384;
-	ck_assert_uint_eq(usm_eviction_want(&eviction, &view, true, false, SECOND), 512);
-}
-END_TEST
-
 START_TEST(test_evict)
 {
 	fill();
@@ -726,7 +705,6 @@ int main(void)
 
 	suite_add_rows(suite, "want", test_want, wants);
 	suite_add(suite, "want-goes-on", test_want_goes_on);
-	suite_add(suite, "want-shared", test_want_shared);
 	suite_add_rows(suite, "answers", test_answers, answers);
 	with_model(suite, "evict", test_evict);
 	with_model(suite, "not-needed", test_not_needed);
