@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # timeout: 120
+# cpus: 1
 # nodes: 2
 #
 # What usm(4) says about adopted memory is what is there: all that its tables name is

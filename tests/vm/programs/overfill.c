@@ -34,11 +34,16 @@ struct lane {
 	const struct area *area;
 	size_t index;
 	uint64_t random, checks, errors;
-	pthread_mutex_t lock;	/* held while a page is not what its version says */
 	pthread_t thread;
 };
 
 static bool ending;
+/*
+ * Held for reading while a page is not what its version says. Who forks wants it for
+ * writing, and goes first: mutexes would be taken again by the threads that let go of
+ * them before it had its turn.
+ */
+static pthread_rwlock_t stepping;
 
 static uint64_t random_next(uint64_t *state)
 {
@@ -125,9 +130,9 @@ static void *lane_run(void *argument)
 	struct lane *lane = argument;
 
 	while (!__atomic_load_n(&ending, __ATOMIC_RELAXED)) {
-		pthread_mutex_lock(&lane->lock);
+		pthread_rwlock_rdlock(&stepping);
 		step(lane);
-		pthread_mutex_unlock(&lane->lock);
+		pthread_rwlock_unlock(&stepping);
 	}
 	return NULL;
 }
@@ -142,18 +147,16 @@ static int child_verify(const struct area *area, uint64_t random)
 }
 
 /* The child has all as it was, whoever evicts it for whom. True: no error. */
-static bool fork_verify(const struct area *area, struct lane *lanes, uint64_t random)
+static bool fork_verify(const struct area *area, uint64_t random)
 {
 	int status;
 	pid_t pid;
 
-	for (int i = 0; i < THREADS; i++)
-		pthread_mutex_lock(&lanes[i].lock);
+	pthread_rwlock_wrlock(&stepping);
 	pid = fork();
 	if (!pid)
 		_exit(child_verify(area, random));
-	for (int i = 0; i < THREADS; i++)
-		pthread_mutex_unlock(&lanes[i].lock);
+	pthread_rwlock_unlock(&stepping);
 	if (pid < 0)
 		err(1, "fork");
 	if (waitpid(pid, &status, 0) != pid)
@@ -171,6 +174,7 @@ int main(int argc, char **argv)
 		{},
 	};
 	struct lane lanes[THREADS] = {};
+	pthread_rwlockattr_t attributes;
 	const char *until = NULL;
 	uint64_t checks = 0, errors = 0, random = 88172645463325252u;
 	struct area area = {};
@@ -194,14 +198,16 @@ int main(int argc, char **argv)
 		page_write(&area, page, ++area.versions[page]);
 	util_say("overfill: filled %zu pages", area.count);
 
+	pthread_rwlockattr_init(&attributes);
+	pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&stepping, &attributes);
 	for (size_t i = 0; i < THREADS; i++) {
 		lanes[i] = (struct lane){ .area = &area, .index = i, .random = random + i };
-		pthread_mutex_init(&lanes[i].lock, NULL);
 		if (pthread_create(&lanes[i].thread, NULL, lane_run, &lanes[i]))
 			errx(1, "cannot start a thread");
 	}
 	while (access(until, F_OK) < 0) {
-		errors += !fork_verify(&area, lanes, random_next(&random));
+		errors += !fork_verify(&area, random_next(&random));
 		checks += CHILD_CHECKS;
 		usleep(200000);
 	}
