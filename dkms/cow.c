@@ -129,6 +129,8 @@ vm_fault_t usm_cow_mkwrite(struct vm_fault *vmf)
 	slot = usm_bucket_slot(bucket, at);
 	if (!usm_cow_still(space, slot, usm_table_pte(&table, vmf->address), page)) {
 		usm_table_unlock(&table);
+		/* The entry of a page that is being evicted may be there for a while. */
+		usm_cow_wait(slot);
 		return VM_FAULT_NOPAGE;
 	}
 	shared = !usm_cow_exclusive(page, *usm_table_pte(&table, vmf->address));

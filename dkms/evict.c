@@ -19,8 +19,8 @@
 
 /* Pages that one unmapping and flush are for. */
 #define USM_EVICT_BATCH		32
-/* Spaces that may share a page; one that more of them share stays. */
-#define USM_EVICT_SHARERS	64
+/* Spaces that may share a page, whose locks are held; one that more of them share stays. */
+#define USM_EVICT_SHARERS	32
 
 /* A space that maps the pages. */
 struct usm_sharer {
@@ -109,24 +109,31 @@ static bool usm_sharer_open(struct usm_eviction *ev, struct usm_space *space)
 static unsigned int usm_sharers_find(struct usm_eviction *ev)
 {
 	struct usm_space *space;
+	bool many = false;
 	unsigned int n = 0;
 
 	spin_lock(&ev->domain->space_lock);
 	list_for_each_entry(space, &ev->domain->spaces, list) {
 		struct usm_bucket *bucket;
 
-		if (n == USM_EVICT_SHARERS)
-			break;
 		if (READ_ONCE(space->exiting) || !mmget_not_zero(space->mm))
 			continue;
 		bucket = usm_space_bucket(space, ev->page);
-		if (bucket && READ_ONCE(*usm_bucket_slot(bucket, ev->page)) ==
-			      (USM_SLOT_SET | ev->frame))
-			ev->found[n++] = space;
-		else
+		if (!bucket || READ_ONCE(*usm_bucket_slot(bucket, ev->page)) !=
+			       (USM_SLOT_SET | ev->frame)) {
 			mmput_async(space->mm);
+			continue;
+		}
+		many = n == USM_EVICT_SHARERS;
+		if (many) {
+			mmput_async(space->mm);
+			break;
+		}
+		ev->found[n++] = space;
 	}
 	spin_unlock(&ev->domain->space_lock);
+	while (many && n)
+		mmput_async(ev->found[--n]->mm);
 	return n;
 }
 
@@ -297,12 +304,15 @@ static void usm_evict_settle(struct usm_eviction *ev, struct usm_sharer *sharer,
 /* The busy pages of one space are either evicted, or mapped again. */
 static void usm_evict_finish(struct usm_eviction *ev, struct usm_sharer *sharer)
 {
-	bool stay = !bitmap_subset(sharer->busy, ev->gone, USM_EVICT_BATCH);
+	DECLARE_BITMAP(zapped, USM_EVICT_BATCH);
 	struct usm_space *space = sharer->space;
 	struct usm_table table;
 	unsigned int i, back = 0;
 	struct usm_drop drop;
+	bool stay;
 
+	bitmap_and(zapped, sharer->busy, ev->all, USM_EVICT_BATCH);
+	stay = !bitmap_subset(zapped, ev->gone, USM_EVICT_BATCH);
 	usm_drop_init(&drop, space);
 	/*
 	 * What is evicted, a discard under way will find when it ends. What is mapped
@@ -322,8 +332,8 @@ static void usm_evict_finish(struct usm_eviction *ev, struct usm_sharer *sharer)
 			usm_evict_settle(ev, sharer, i, dropped, &drop);
 			continue;
 		}
-		/* Another space kept its page, so this one was not unmapped. */
-		if (pte_present(*pte))
+		/* Another space kept the page, so that we have not unmapped it here. */
+		if (!test_bit(i, zapped))
 			continue;
 		page = usm_frame_page(ev->domain, ev->frame + i);
 		usm_pte_map(sharer->vma, at << PAGE_SHIFT, pte, page,
@@ -440,6 +450,9 @@ static int usm_evict_staged(struct usm_domain *domain, struct usm_port *port, u6
 
 				done += max(got, 0);
 				err = min(got, err);
+			} else if (first.state == USM_FRAME_SHARED) {
+				/* Who has the next one may be found. */
+				ev->count = 1;
 			}
 			usm_sharers_close(ev);
 		}

@@ -27,6 +27,7 @@ struct usm_fault {
 	struct usm_window window;
 	unsigned long page;		/* that faulted */
 	unsigned int nr_runs;
+	bool last;			/* what it got nobody supplied: the want goes on */
 	struct usm_run runs[USM_FAULT_RUNS];
 };
 
@@ -83,9 +84,11 @@ bool usm_frame_get_spare(struct usm_domain *domain, u32 *frame)
 
 bool usm_frame_get_now(struct usm_domain *domain, u32 *frame, bool may_kill)
 {
-	if (!usm_frame_find(domain, frame)) {
-		/* Whoever copies a page can come back after an eviction. */
-		int err = usm_grow_one(domain, frame, usm_oom_relief(domain));
+	if (usm_frame_find(domain, frame)) {
+		usm_fault_fed(domain);
+	} else {
+		/* Whoever copies a page for itself can come back after an eviction. */
+		int err = usm_grow_one(domain, frame, may_kill && usm_oom_relief(domain));
 
 		if (err)
 			usm_fault_starve(domain);
@@ -95,7 +98,6 @@ bool usm_frame_get_now(struct usm_domain *domain, u32 *frame, bool may_kill)
 			return false;
 		usm_count_add(domain, USM_N_FALLBACK_PAGES, 1);
 	}
-	usm_fault_fed(domain);
 	usm_frame_set_dirty(domain, *frame);
 	return true;
 }
@@ -151,6 +153,8 @@ static vm_fault_t usm_fault_wait_freed(struct vm_fault *vmf, struct usm_domain *
 			atomic_read(&domain->kicks) != kicks),
 		      (TASK_KILLABLE | TASK_FREEZABLE), 0, (long)HZ / 10,
 		      __ret = schedule_timeout(__ret));
+	/* However late we run again: it was wanted all the time. */
+	WRITE_ONCE(domain->starved_seen, jiffies);
 	trace_usm_wake(domain, space, vmf->address >> PAGE_SHIFT, USM_WAIT_FREED);
 	usm_domain_put(domain);
 	return VM_FAULT_RETRY;
@@ -179,6 +183,7 @@ static vm_fault_t usm_fault_scarce(struct vm_fault *vmf, struct usm_fault *fault
 		return usm_fault_wait_freed(vmf, domain, kicks);
 	} else {
 		err = usm_grow_one(domain, &frame, false);
+		fault->last = !err;
 	}
 	if (!err) {
 		usm_count_add(domain, USM_N_FALLBACK_PAGES, 1);
@@ -385,6 +390,15 @@ static void usm_fault_account(struct vm_fault *vmf, struct usm_fault *fault,
 	trace_usm_fault(fault->space, fault->page, frame, mapped);
 }
 
+/* Being evicted or copied: no first touch, whatever the entry looks like. */
+static vm_fault_t usm_fault_busy(struct vm_fault *vmf, const struct usm_fault *fault)
+{
+	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
+		return VM_FAULT_RETRY;
+	usm_cow_wait(usm_bucket_slot(fault->bucket, fault->page));
+	return VM_FAULT_NOPAGE;
+}
+
 static vm_fault_t usm_fault(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
@@ -403,6 +417,9 @@ static vm_fault_t usm_fault(struct vm_fault *vmf)
 	if (fault.bucket &&
 	    unlikely(READ_ONCE(*usm_bucket_slot(fault.bucket, fault.page)) & USM_SLOT_EVICTED))
 		return usm_refault(vmf, space, fault.bucket, fault.page);
+	if (fault.bucket &&
+	    unlikely(READ_ONCE(*usm_bucket_slot(fault.bucket, fault.page)) & USM_SLOT_BUSY))
+		return usm_fault_busy(vmf, &fault);
 	/* A hole in a core dump stays a hole. */
 	if (unlikely(current->flags & PF_DUMPCORE) && !(vmf->flags & FAULT_FLAG_WRITE))
 		return VM_FAULT_SIGBUS;
@@ -420,7 +437,8 @@ static vm_fault_t usm_fault(struct vm_fault *vmf)
 	if (unlikely(ret))
 		return ret;
 	first = fault.runs[0].frame;
-	usm_fault_fed(fault.domain);
+	if (!fault.last)
+		usm_fault_fed(fault.domain);
 	for (i = 0; i < fault.nr_runs; i++)
 		usm_count_add(fault.domain, USM_N_ZEROED_IN_FAULT,
 			      usm_frames_zero(fault.domain, fault.runs[i].frame,

@@ -71,13 +71,14 @@ static bool usm_oom_in_transit(struct usm_domain *domain)
 
 bool usm_oom_relief(struct usm_domain *domain)
 {
-	unsigned long starved = READ_ONCE(domain->starved), patience = USM_OOM_EVICT_UNARMED;
+	unsigned long starved = READ_ONCE(domain->starved), patience;
 
 	if (!READ_ONCE(domain->stores.count))
 		return false;
-	if (usm_domain_armed(domain))
-		patience = USM_OOM_EVICT_DEADLINES *
-			   msecs_to_jiffies(READ_ONCE(domain->deadline_ms));
+	/* Not from the first want on: there would be one for each page. */
+	if (!usm_domain_armed(domain))
+		return time_before(jiffies, READ_ONCE(domain->fell) + USM_OOM_EVICT_UNARMED);
+	patience = USM_OOM_EVICT_DEADLINES * msecs_to_jiffies(READ_ONCE(domain->deadline_ms));
 	return !starved || time_before(jiffies, starved + patience);
 }
 

@@ -299,7 +299,9 @@ static vm_fault_t usm_refault_wait(struct vm_fault *vmf, struct usm_refault *ref
 		left = ___wait_event(domain->waiters, ___wait_cond_timeout(
 					atomic_read(&domain->kicks) != refault->kicks),
 				     state, 0, left, __ret = schedule_timeout(__ret));
-	if (!left && armed && !homeless)
+	if (homeless)
+		WRITE_ONCE(domain->starved_seen, jiffies);
+	else if (!left && armed)
 		usm_domain_miss(domain, refault->epoch);
 	trace_usm_wake(domain, space, refault->page, USM_WAIT_REFAULT);
 	usm_domain_put(domain);
@@ -368,6 +370,9 @@ static void usm_refault_let_go(struct usm_domain *domain, struct usm_refault *re
 	struct usm_evicted_page *page = usm_evicted_page(vault, refault->number);
 	u32 frame = USM_NO_FRAME;
 
+	/* Without an instance nobody could bring it again. */
+	if (!usm_domain_armed(domain))
+		return;
 	spin_lock(&vault->lock);
 	if (usm_refault_is(vault, refault) && page->kept) {
 		frame = page->frame;

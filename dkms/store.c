@@ -77,6 +77,17 @@ static long usm_store_place(struct usm_stores *stores, const struct usm_store_fd
 	return index;
 }
 
+static void usm_store_take_back(struct usm_stores *stores, long index,
+				const struct usm_store_fd *store)
+{
+	struct usm_kept *kept = stores->kept + index;
+
+	mutex_lock(&stores->lock);
+	if (kept->file && !strcmp(kept->name, store->name))
+		usm_kept_drop(stores, kept);
+	mutex_unlock(&stores->lock);
+}
+
 long usm_store_put(struct usm_stores *stores, void __user *arg)
 {
 	struct usm_store_fd store, __user *user = arg;
@@ -97,17 +108,18 @@ long usm_store_put(struct usm_stores *stores, void __user *arg)
 	if (usm_store_may(file)) {
 		mutex_lock(&stores->lock);
 		index = usm_store_place(stores, &store, file);
-		if (index >= 0 && put_user((u32)index, &user->index)) {
-			usm_kept_drop(stores, stores->kept + index);
-			mutex_unlock(&stores->lock);
-			return -EFAULT;
-		}
 		mutex_unlock(&stores->lock);
 	}
-	if (index >= 0)
-		return 0;
-	fput(file);
-	return index;
+	if (index < 0) {
+		fput(file);
+		return index;
+	}
+	/* Not under the lock: the caller's memory may take as long as it likes. */
+	if (put_user((u32)index, &user->index)) {
+		usm_store_take_back(stores, index, &store);
+		return -EFAULT;
+	}
+	return 0;
 }
 
 long usm_store_get(struct usm_stores *stores, void __user *arg)
