@@ -143,4 +143,11 @@ static inline bool usm_domain_armed(struct usm_domain *domain)
 	return READ_ONCE(domain->state) == USM_FALLBACK_NONE;
 }
 
+/* By this descriptor, and in this arming? It stays so only under arm_lock. */
+static inline bool usm_domain_armed_by(struct usm_domain *domain, struct usm_port *port,
+				       u64 epoch)
+{
+	return READ_ONCE(domain->armed) == port && READ_ONCE(domain->epoch) == epoch;
+}
+
 #endif /* USM_DOMAIN_H */

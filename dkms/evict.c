@@ -410,8 +410,7 @@ static int usm_evict_some(struct usm_eviction *ev)
 /* Of the arming in which it was submitted; a later one's staging is not ours. */
 static bool usm_evict_still(struct usm_domain *domain, struct usm_port *port, u64 epoch)
 {
-	return READ_ONCE(domain->armed) == port && READ_ONCE(domain->epoch) == epoch &&
-	       !fatal_signal_pending(current);
+	return usm_domain_armed_by(domain, port, epoch) && !fatal_signal_pending(current);
 }
 
 /* Made at the first call, and the vault's from then on; its lock is held. */

@@ -105,8 +105,10 @@ void usm_evicted_end(struct usm_domain *domain, u32 number, u64 key, u32 frame);
 /* Commands; results as the uapi says. */
 int usm_evict(struct usm_domain *domain, struct usm_port *port, u64 epoch,
 	      const struct usm_command *cmd);
-int usm_restore(struct usm_domain *domain, const struct usm_command *cmd);
-int usm_lose(struct usm_domain *domain, const struct usm_command *cmd);
+int usm_restore(struct usm_domain *domain, struct usm_port *port, u64 epoch,
+		const struct usm_command *cmd);
+int usm_lose(struct usm_domain *domain, struct usm_port *port, u64 epoch,
+	     const struct usm_command *cmd);
 
 /* One slot more or less that names the page; put: table locked or mm gone. */
 void usm_evicted_get(struct usm_domain *domain, u32 number);

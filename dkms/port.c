@@ -166,11 +166,11 @@ static int usm_command(struct usm_port *port, u64 epoch, const struct usm_comman
 		if (cmd->node || cmd->generation || cmd->count != 1 ||
 		    cmd->frame >= USM_STAGING_PAGES)
 			return -EINVAL;
-		return usm_restore(domain, cmd);
+		return usm_restore(domain, port, epoch, cmd);
 	case USM_CMD_LOSE:
 		if (cmd->node || cmd->generation || cmd->count != 1 || cmd->frame)
 			return -EINVAL;
-		return usm_port_armed(port) ? usm_lose(domain, cmd) : -EPERM;
+		return usm_port_armed(port) ? usm_lose(domain, port, epoch, cmd) : -EPERM;
 	case USM_CMD_EVICT:
 		if (cmd->count > USM_STAGING_PAGES ||
 		    cmd->arg > USM_STAGING_PAGES - cmd->count)
@@ -284,13 +284,13 @@ static long usm_port_ioctl(struct file *file, unsigned int cmd, unsigned long va
 			usm_domain_kick(domain);
 		break;
 	case _IOC_NR(USM_IOC_STORE_PUT):
-		ret = usm_port_armed(port) ? usm_store_put(&domain->stores, arg) : -EPERM;
+		ret = usm_port_armed(port) ? usm_store_put(domain, port, arg) : -EPERM;
 		break;
 	case _IOC_NR(USM_IOC_STORE_GET):
 		ret = usm_store_get(&domain->stores, arg);
 		break;
 	case _IOC_NR(USM_IOC_STORE_DROP):
-		ret = usm_port_armed(port) ? usm_store_drop(&domain->stores, arg) : -EPERM;
+		ret = usm_port_armed(port) ? usm_store_drop(domain, port, arg) : -EPERM;
 		break;
 	default:
 		ret = -ENOTTY;

@@ -78,8 +78,12 @@ static bool usm_restore_end(struct usm_domain *domain, u32 number, u64 key, u32 
 	return shared;
 }
 
-/* Wrong content: ask again, but an instance that has lost it must not be asked for ever. */
-static enum usm_evicted_state usm_restore_wrong(struct usm_domain *domain, u32 number)
+/*
+ * Wrong content: ask again, but an instance that has lost it must not be asked for ever.
+ * What a late one reads may be what its successor has put there: that is no answer.
+ */
+static enum usm_evicted_state usm_restore_wrong(struct usm_domain *domain, u32 number,
+						bool armed)
 {
 	struct usm_vault *vault = &domain->vault;
 	struct usm_evicted_page *page = usm_evicted_page(vault, number);
@@ -87,7 +91,7 @@ static enum usm_evicted_state usm_restore_wrong(struct usm_domain *domain, u32 n
 
 	usm_count_add(domain, USM_N_CORRUPT, 1);
 	spin_lock(&vault->lock);
-	lost = ++page->wrong >= USM_RESTORE_TRIES;
+	lost = armed && ++page->wrong >= USM_RESTORE_TRIES;
 	page->epoch = 0;
 	spin_unlock(&vault->lock);
 	return lost ? USM_EVICTED_LOST : USM_EVICTED_AWAY;
@@ -99,18 +103,26 @@ static bool usm_evicted_known(struct usm_vault *vault, u32 number)
 	return number < vault->capacity && vault->blocks[number >> USM_EVICTED_SHIFT];
 }
 
-int usm_lose(struct usm_domain *domain, const struct usm_command *cmd)
+int usm_lose(struct usm_domain *domain, struct usm_port *port, u64 epoch,
+	     const struct usm_command *cmd)
 {
 	u32 number = (u32)cmd->arg;
+	int err = -EPERM;
 
-	if (!usm_evicted_known(&domain->vault, number) ||
-	    !usm_restore_begin(&domain->vault, number, cmd->arg >> 32))
-		return -ESTALE;
+	/* Said by one whose time is over it may not be true of its successor. */
+	spin_lock(&domain->arm_lock);
+	if (usm_domain_armed_by(domain, port, epoch))
+		err = usm_evicted_known(&domain->vault, number) &&
+		      usm_restore_begin(&domain->vault, number, cmd->arg >> 32) ? 0 : -ESTALE;
+	spin_unlock(&domain->arm_lock);
+	if (err)
+		return err;
 	usm_restore_end(domain, number, cmd->arg, USM_NO_FRAME, USM_EVICTED_LOST);
 	return 0;
 }
 
-static int usm_restore_page(struct usm_domain *domain, const struct usm_command *cmd)
+static int usm_restore_page(struct usm_domain *domain, struct usm_port *port, u64 epoch,
+			    const struct usm_command *cmd)
 {
 	u32 number = (u32)cmd->arg, frame = USM_NO_FRAME;
 	enum usm_evicted_state state = USM_EVICTED_READY;
@@ -136,15 +148,17 @@ static int usm_restore_page(struct usm_domain *domain, const struct usm_command 
 	if (usm_evicted_tag(vault, page, cmd->arg) != usm_evicted_page(vault, number)->tag) {
 		usm_evicted_give_back(domain, frame);
 		frame = USM_NO_FRAME;
-		state = usm_restore_wrong(domain, number);
+		state = usm_restore_wrong(domain, number,
+					  usm_domain_armed_by(domain, port, epoch));
 		err = -EBADMSG;
 	}
 	return usm_restore_end(domain, number, cmd->arg, frame, state) && !err ? 1 : err;
 }
 
-int usm_restore(struct usm_domain *domain, const struct usm_command *cmd)
+int usm_restore(struct usm_domain *domain, struct usm_port *port, u64 epoch,
+		const struct usm_command *cmd)
 {
-	int err = usm_restore_page(domain, cmd);
+	int err = usm_restore_page(domain, port, epoch, cmd);
 
 	trace_usm_restore(domain, cmd->arg, err);
 	return err;

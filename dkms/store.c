@@ -8,6 +8,7 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
+#include "domain.h"
 #include "port.h"
 #include "store.h"
 
@@ -77,6 +78,19 @@ static long usm_store_place(struct usm_stores *stores, const struct usm_store_fd
 	return index;
 }
 
+/* For the armed one to change: it stays the armed one until the end of that. */
+static void usm_stores_lock(struct usm_domain *domain)
+{
+	mutex_lock(&domain->stores.lock);
+	spin_lock(&domain->arm_lock);
+}
+
+static void usm_stores_unlock(struct usm_domain *domain)
+{
+	spin_unlock(&domain->arm_lock);
+	mutex_unlock(&domain->stores.lock);
+}
+
 static void usm_store_take_back(struct usm_stores *stores, long index,
 				const struct usm_store_fd *store)
 {
@@ -88,7 +102,7 @@ static void usm_store_take_back(struct usm_stores *stores, long index,
 	mutex_unlock(&stores->lock);
 }
 
-long usm_store_put(struct usm_stores *stores, void __user *arg)
+long usm_store_put(struct usm_domain *domain, struct usm_port *port, void __user *arg)
 {
 	struct usm_store_fd store, __user *user = arg;
 	struct file *file;
@@ -106,9 +120,10 @@ long usm_store_put(struct usm_stores *stores, void __user *arg)
 		return -EBADF;
 	index = -EINVAL;
 	if (usm_store_may(file)) {
-		mutex_lock(&stores->lock);
-		index = usm_store_place(stores, &store, file);
-		mutex_unlock(&stores->lock);
+		usm_stores_lock(domain);
+		index = READ_ONCE(domain->armed) == port ?
+			usm_store_place(&domain->stores, &store, file) : -EPERM;
+		usm_stores_unlock(domain);
 	}
 	if (index < 0) {
 		fput(file);
@@ -116,7 +131,7 @@ long usm_store_put(struct usm_stores *stores, void __user *arg)
 	}
 	/* Not under the lock: the caller's memory may take as long as it likes. */
 	if (put_user((u32)index, &user->index)) {
-		usm_store_take_back(stores, index, &store);
+		usm_store_take_back(&domain->stores, index, &store);
 		return -EFAULT;
 	}
 	return 0;
@@ -160,19 +175,22 @@ long usm_store_get(struct usm_stores *stores, void __user *arg)
 	return 0;
 }
 
-long usm_store_drop(struct usm_stores *stores, void __user *arg)
+long usm_store_drop(struct usm_domain *domain, struct usm_port *port, void __user *arg)
 {
+	struct usm_stores *stores = &domain->stores;
 	struct usm_store_fd store;
 	int err = usm_store_read(&store, arg);
 
 	if (err)
 		return err;
-	err = -ENOENT;
-	mutex_lock(&stores->lock);
-	if (store.index < USM_MAX_STORES && stores->kept[store.index].file) {
+	usm_stores_lock(domain);
+	if (READ_ONCE(domain->armed) != port) {
+		err = -EPERM;
+	} else if (store.index < USM_MAX_STORES && stores->kept[store.index].file) {
 		usm_kept_drop(stores, stores->kept + store.index);
-		err = 0;
+	} else {
+		err = -ENOENT;
 	}
-	mutex_unlock(&stores->lock);
+	usm_stores_unlock(domain);
 	return err;
 }

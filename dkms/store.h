@@ -7,6 +7,7 @@
 #include <uapi/linux/usm.h>
 
 struct usm_domain;
+struct usm_port;
 
 /* Files in which the instances of a domain keep what they evict, one after the other. */
 struct usm_stores {
@@ -24,8 +25,8 @@ void usm_stores_init(struct usm_stores *stores);
 void usm_stores_drop(struct usm_stores *stores);
 
 /* Ioctls; the caller is in a use of the domain. */
-long usm_store_put(struct usm_stores *stores, void __user *arg);
+long usm_store_put(struct usm_domain *domain, struct usm_port *port, void __user *arg);
 long usm_store_get(struct usm_stores *stores, void __user *arg);
-long usm_store_drop(struct usm_stores *stores, void __user *arg);
+long usm_store_drop(struct usm_domain *domain, struct usm_port *port, void __user *arg);
 
 #endif /* USM_STORE_H */
