@@ -68,20 +68,21 @@ static int decide_default(const struct usm_budget_request *q, uint64_t reserve,
 static int decide_store(const struct usm_budget_request *q, uint64_t ceiling, uint64_t *store,
 			struct usm_error *err)
 {
+	/* What it may have in memory, once more. */
+	uint64_t own = q->memory_max == USM_BUDGET_UNLIMITED ? ceiling : q->memory_max;
+	uint64_t allowed = q->store_allowed == USM_BUDGET_UNLIMITED ? own : q->store_allowed;
 	char asked[USM_SIZE_TEXT], limit[USM_SIZE_TEXT];
 
 	if (!q->has_store) {
-		/* What it may have in memory, once more. */
-		*store = q->memory_max == USM_BUDGET_UNLIMITED ? ceiling : q->memory_max;
-		if (*store > q->store_allowed)
-			*store = q->store_allowed;
+		*store = own < allowed ? own : allowed;
 		return 0;
 	}
-	if (q->store > q->store_allowed)
-		return usm_error_set(err, ERANGE,
-				     "a store of %s is more than the %s that the administrator allows",
-				     usm_size_exact(q->store, asked),
-				     usm_size_exact(q->store_allowed, limit));
+	/* It is the host's memory and not the container's. */
+	if (q->store > allowed)
+		return usm_error_set(err, ERANGE, "a store of %s is more than the %s that %s",
+				     usm_size_exact(q->store, asked), usm_size_exact(allowed, limit),
+				     allowed == q->store_allowed ? "the administrator allows" :
+				     "a container may have unless the administrator allows more");
 	*store = q->store;
 	return 0;
 }

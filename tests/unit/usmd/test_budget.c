@@ -65,8 +65,10 @@ static const struct {
 	{ true, 0, NONE, 256 * M, 0 },
 	{ true, 64 * M, NONE, 256 * M, 64 * M },
 	{ true, 64 * M, 64 * M, 256 * M, 64 * M },
-	/* It is not in the container's memory, so that is no limit to what is asked for. */
-	{ true, G, NONE, 256 * M, G },
+	{ true, 256 * M, NONE, 256 * M, 256 * M },
+	{ true, 4 * G, NONE, NONE, 4 * G },
+	/* It is not in the container's memory: what the administrator allows counts. */
+	{ true, G, 2 * G, 256 * M, G },
 };
 
 START_TEST(test_stores)
@@ -95,6 +97,15 @@ START_TEST(test_store_refused)
 	ck_assert_int_eq(usm_budget_decide(&request, &budget, &err), -ERANGE);
 	ck_assert_str_eq(usm_error_message(&err),
 			 "a store of 67108865 is more than the 64M that the administrator allows");
+	ck_assert_uint_eq(budget.store, 3);
+	usm_error_clear(&err);
+
+	/* Nobody has allowed that a container takes more of the host than its limit. */
+	request.store_allowed = NONE;
+	request.store = G;
+	ck_assert_int_eq(usm_budget_decide(&request, &budget, &err), -ERANGE);
+	ck_assert_str_eq(usm_error_message(&err), "a store of 1G is more than the 256M that "
+			 "a container may have unless the administrator allows more");
 	ck_assert_uint_eq(budget.store, 3);
 	usm_error_clear(&err);
 }
