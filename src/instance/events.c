@@ -165,7 +165,7 @@ int usm_events_drain(struct usm_engine *engine, uint32_t most)
 		engine->runtime.growing = false;
 		if (policy->rescan)
 			policy->rescan(engine->state);
-		if (engine->vault)
+		if (engine->vault && engine->failed >= 0)
 			engine->failed = usm_vault_catch_up(engine->vault);
 	}
 	/* Once for all of them: a shrinker takes many runs at a time. */

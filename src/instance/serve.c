@@ -123,27 +123,29 @@ static void link_retry(struct usm_serve *serve)
 
 /* -------------------------------------------------------------------- domain */
 
-/* Without stores the container is served as one whose pages are not evicted. */
-static void stores_open(struct usm_serve *serve)
+/* Where pages are away and cannot be had now, the next instance may have more luck. */
+static int stores_open(struct usm_serve *serve)
 {
 	cleanup_error struct usm_error err = {};
 	struct usm_engine *engine = serve->engine;
 	uint64_t damaged;
 	int r;
 
-	serve->opened = true;
 	r = usm_stores_open(serve->domain_fd, engine->setup.mapping, engine->setup.policy->evict,
 			    serve->store_quota, &serve->vault, &err);
-	if (r < 0)
-		usm_journal_write(LOG_ERR, USM_MSG_STORE_DAMAGED, "%s; nothing is evicted",
-				  usm_error_message(&err));
-	if (r <= 0)
-		return;
+	if (r < 0) {
+		usm_journal_write(LOG_ERR, USM_MSG_STORE_DAMAGED, "%s", usm_error_message(&err));
+		return r;
+	}
+	serve->opened = true;
+	if (!r)
+		return 0;
 	usm_eviction_attach(engine, &serve->vault);
 	damaged = usm_vault_recover(&serve->vault);
 	if (damaged)
 		usm_journal_write(LOG_ERR, USM_MSG_STORE_DAMAGED, "%" PRIu64 " evicted pages were "
 				  "found damaged", damaged);
+	return 0;
 }
 
 static int arm(struct usm_serve *serve)
@@ -154,7 +156,9 @@ static int arm(struct usm_serve *serve)
 		return r;
 	/* An earlier instance may have written to them until now. */
 	if (!serve->opened)
-		stores_open(serve);
+		r = stores_open(serve);
+	if (r < 0)
+		return r;
 	usm_engine_reset(serve->engine, now_ns());
 	sd_event_source_set_enabled(serve->on_domain, SD_EVENT_ON);
 	usm_journal_write(LOG_INFO, USM_MSG_ARMED, "armed for the %" PRIu64 "%s time: policy %s "

@@ -26,10 +26,11 @@ static const struct usm_codec *codec_find(const char *name)
 }
 
 /*
- * One that an earlier instance left. What cannot be opened is told of and left alone:
- * a newer instance may know it, and a page that is only there is lost until then.
+ * One that an earlier instance left. What is not one that we know is told of and left
+ * alone: a newer instance may know it, and a page that is only there is lost until then.
+ * Takes the descriptor. Negative: it may be good, but cannot be opened now.
  */
-static void store_take(struct usm_vault *vault, const struct usm_store_fd *held)
+static int store_take(struct usm_vault *vault, const struct usm_store_fd *held)
 {
 	const struct usm_codec *codec = codec_find(held->name);
 	struct usm_store *store;
@@ -39,11 +40,13 @@ static void store_take(struct usm_vault *vault, const struct usm_store_fd *held)
 		usm_journal_write(LOG_ERR, USM_MSG_STORE_DAMAGED, "store %s of evicted pages cannot "
 				  "be used: %s", held->name, strerror(-r));
 		close(held->fd);
-		return;
+		return r == -EBADMSG || r == -ENOTSUP ? 0 : r;
 	}
 	store->priority = (uint32_t)held->data;
-	if (usm_vault_add(vault, store) < 0)
+	r = usm_vault_add(vault, store);
+	if (r < 0)
 		store->ops->close(store);
+	return r;
 }
 
 static int memory_file(const char *name)
@@ -109,15 +112,26 @@ static int stores_prepare(int domain_fd, const struct usm_mapping *mapping,
 	return 0;
 }
 
-/* What the domain holds already. Returns how many. */
-static unsigned int stores_get(int domain_fd, struct usm_store_fd held[static USM_MAX_STORES])
+/* What the domain holds already. Returns how many, or negative. */
+static int stores_get(int domain_fd, struct usm_store_fd held[static USM_MAX_STORES])
 {
-	unsigned int n = 0;
+	int n = 0;
 
 	for (uint32_t index = 0; index < USM_MAX_STORES; index++) {
+		int r;
+
 		held[n].index = index;
-		if (usm_device_store_get(domain_fd, &held[n]) == 0)
+		r = usm_device_store_get(domain_fd, &held[n]);
+		if (!r) {
 			n++;
+			continue;
+		}
+		/* None there; an older module has none at all. */
+		if (r == -ENOENT || r == -ENOTTY)
+			continue;
+		while (n--)
+			close(held[n].fd);
+		return r;
 	}
 	return n;
 }
@@ -134,26 +148,47 @@ int usm_stores_open(int domain_fd, const struct usm_mapping *mapping, bool evict
 		    uint64_t quota, struct usm_vault *vault, struct usm_error *err)
 {
 	struct usm_store_fd held[USM_MAX_STORES] = {};
-	unsigned int n = stores_get(domain_fd, held);
+	int n = stores_get(domain_fd, held), r;
 	struct usm_vault v;
-	int r;
 
+	if (n < 0)
+		return usm_error_set(err, -n, "cannot get the stores of evicted pages: %s",
+				     usm_device_reason(n));
 	if (!n && (!evicts || !quota))
 		return 0;
 	r = stores_prepare(domain_fd, mapping, &v, err);
+	if (r < 0 && !n) {
+		usm_journal_write(LOG_ERR, USM_MSG_STORE_DAMAGED, "%s; nothing is evicted",
+				  usm_error_message(err));
+		usm_error_clear(err);
+		return 0;
+	}
 	if (r < 0) {
 		while (n--)
 			close(held[n].fd);
 		return r;
 	}
-	for (unsigned int i = 0; i < n; i++)
-		store_take(&v, &held[i]);
+	for (int i = 0; i < n; i++) {
+		int taken = store_take(&v, &held[i]);
+
+		r = r < 0 ? r : taken;
+	}
+	if (r < 0) {
+		/* What is in it must not be taken for lost. */
+		usm_stores_close(&v);
+		return usm_error_set(err, -r, "cannot open the stores of evicted pages: %s",
+				     usm_device_reason(r));
+	}
 	if (evicts && quota && !has_kind(&v, usm_codec_lz4.name))
 		r = store_make(domain_fd, &v, &usm_codec_lz4);
 	if (r < 0) {
-		usm_stores_close(&v);
-		return usm_error_set(err, -r, "cannot make a store for evicted pages: %s",
-				     usm_device_reason(r));
+		usm_journal_write(LOG_ERR, USM_MSG_STORE_DAMAGED, "cannot make a store for evicted "
+				  "pages: %s; nothing is evicted", usm_device_reason(r));
+		/* Without one that was there before, no page is away. */
+		if (!n) {
+			usm_stores_close(&v);
+			return 0;
+		}
 	}
 	for (uint32_t i = 0; i < v.nr_stores; i++)
 		v.stores[i]->ops->set_quota(v.stores[i], evicts ? quota : 0);

@@ -14,7 +14,7 @@
  * Once the domain is armed. Opens what it holds, whether or not anything will be
  * evicted, since pages may be in there; makes a store if `evicts` and the quota (bytes)
  * is not 0. Returns 1 with the vault ready, its calls still to be set, 0: there are no
- * stores and there need not be any, or negative.
+ * stores, and nothing is away, or negative: what is there cannot be opened now.
  */
 int usm_stores_open(int domain_fd, const struct usm_mapping *mapping, bool evicts,
 		    uint64_t quota, struct usm_vault *vault, struct usm_error *err);

@@ -506,8 +506,11 @@ static int refault_all_wanted(struct usm_vault *vault)
 	uint32_t top = usm_evicted_top(vault->mapping, &vault->evicted);
 	int r = 0;
 
-	for (uint32_t number = 0; !r && number < top; number++)
+	/* Where one found no frame the others need not try now. */
+	for (uint32_t number = 0; !r && number < top && !vault->overrun; number++) {
 		r = refault_wanted(vault, number);
+		vault->overrun |= vault->starved;
+	}
 	return r;
 }
 
@@ -526,8 +529,12 @@ int usm_vault_retry(struct usm_vault *vault)
 
 		for (uint32_t i = 0; i < n; i++)
 			keys[i] = vault->pending[i];
-		for (uint32_t i = 0; !r && i < n; i++)
-			r = refault_wanted(vault, USM_EVICTED_NUMBER(keys[i]));
+		for (uint32_t i = 0; !r && i < n; i++) {
+			if (vault->starved)
+				postpone(vault, keys[i]);
+			else
+				r = refault_wanted(vault, USM_EVICTED_NUMBER(keys[i]));
+		}
 	}
 	if (vault->unsaved && !vault->full)
 		salvage(vault, false);
