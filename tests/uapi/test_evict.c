@@ -10,6 +10,7 @@
 #define CEILING		2048
 #define DEADLINE_MS	300
 #define PAGES		200	/* that the guest writes */
+#define SHARERS_MOST	32	/* that one eviction finds */
 
 struct vault {
 	struct usm_staged *staged;
@@ -270,6 +271,32 @@ static void shared_tests(struct bound *bound, struct guest *guest)
 	expect(guest_touch_end(guest), "memory that was shared once");
 }
 
+/* More processes share the pages than an eviction looks for: they stay, unharmed. */
+static void crowd_tests(struct bound *bound, struct guest *guest)
+{
+	struct usm_stat before, after;
+	uint32_t tried = 0;
+
+	for (int i = 0; i < SHARERS_MOST; i++)
+		expect(guest_fork(guest), "fork %d", i);
+	before = bound_stat(bound);
+	expect(before.frames_shared >= PAGES, "the pages are not shared");
+	for (uint32_t frame = 0; frame < CEILING; frame++) {
+		if (bound->domain.table[frame].state != USM_FRAME_SHARED)
+			continue;
+		expect_number(command(bound, USM_CMD_EVICT, frame, 1, generation(bound, frame), 8), 0);
+		expect_number(vault.staged[8].key, 0);
+		tried++;
+	}
+	after = bound_stat(bound);
+	expect(tried >= PAGES, "only %u were tried", tried);
+	expect_number(after.frames_shared, before.frames_shared);
+	expect_number(after.evicted, before.evicted);
+	guest_join_begin(guest);
+	expect(guest_touch_end(guest), "the children's memory");
+	expect(guest_verify(guest), "memory that many have shared");
+}
+
 /* Nobody answers: the domain falls back, and the next instance is asked again. */
 static void deadline_tests(struct bound *bound, struct guest *guest)
 {
@@ -309,6 +336,7 @@ void evict_tests(void)
 	ahead_tests(&bound, &guest);
 	asked_tests(&bound, &guest);
 	shared_tests(&bound, &guest);
+	crowd_tests(&bound, &guest);
 	deadline_tests(&bound, &guest);
 	guest_stop(&guest);
 	munmap(vault.staged, bound.domain.info.staging_size);

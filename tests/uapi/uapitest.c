@@ -193,10 +193,15 @@ static bool touched_add(struct touched **list, uint32_t pages)
 	return true;
 }
 
-/* A child of the process, which waits for its end to be wanted. */
+/* Children of the process, which wait for their end to be wanted. */
 struct guest_child {
 	pid_t pid;
 	int to;
+};
+
+struct guest_children {
+	struct guest_child child[GUEST_CHILDREN];
+	uint32_t count;
 };
 
 /* What it writes must not show in its parent, nor be lost. */
@@ -218,12 +223,13 @@ static bool guest_child_verify(const struct touched *list)
 	return true;
 }
 
-static bool guest_child_start(struct guest_child *child, const struct touched *list)
+static bool guest_child_start(struct guest_children *children, const struct touched *list)
 {
+	struct guest_child *child = &children->child[children->count];
 	int to[2];
 	char byte;
 
-	if (pipe2(to, O_CLOEXEC) < 0)
+	if (children->count == GUEST_CHILDREN || pipe2(to, O_CLOEXEC) < 0)
 		return false;
 	child->pid = fork();
 	if (child->pid == 0) {
@@ -232,16 +238,23 @@ static bool guest_child_start(struct guest_child *child, const struct touched *l
 	}
 	close(to[0]);
 	child->to = to[1];
+	children->count += child->pid > 0;
 	return child->pid > 0;
 }
 
-static bool guest_child_join(struct guest_child *child)
+static bool guest_children_join(struct guest_children *children)
 {
-	int status = -1;
-	bool told = write(child->to, "", 1) == 1;
+	bool good = true;
 
-	close(child->to);
-	return waitpid(child->pid, &status, 0) == child->pid && told && status == 0;
+	while (children->count) {
+		const struct guest_child *child = &children->child[--children->count];
+		int status = -1;
+
+		good &= write(child->to, "", 1) == 1;
+		close(child->to);
+		good &= waitpid(child->pid, &status, 0) == child->pid && status == 0;
+	}
+	return good;
 }
 
 /* In place of a number of pages. */
@@ -251,7 +264,7 @@ static bool guest_child_join(struct guest_child *child)
 /* Orders: a number of pages to touch; 0: verify. Answers: 1 or 0. */
 static void __attribute__((noreturn)) guest_main(const struct guest *guest)
 {
-	struct guest_child child = {};
+	struct guest_children children = {};
 	struct touched *list = NULL;
 	uint32_t pages;
 
@@ -259,9 +272,9 @@ static void __attribute__((noreturn)) guest_main(const struct guest *guest)
 		uint32_t answer;
 
 		if (pages == GUEST_FORK)
-			answer = guest_child_start(&child, list);
+			answer = guest_child_start(&children, list);
 		else if (pages == GUEST_JOIN)
-			answer = guest_child_join(&child);
+			answer = guest_children_join(&children);
 		else
 			answer = pages ? touched_add(&list, pages) : touched_verify(list);
 		if (write(guest->from, &answer, sizeof(answer)) != sizeof(answer))

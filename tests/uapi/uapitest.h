@@ -68,7 +68,8 @@ void guest_touch_begin(struct guest *guest, uint32_t pages);
 bool guest_touch_end(struct guest *guest);
 /* Verify everything that was touched so far. */
 bool guest_verify(struct guest *guest);
-/* A child with the same memory, which verifies it when it is joined, and ends. */
+/* A child with the same memory, which verifies it when all are joined, and ends. */
+#define GUEST_CHILDREN	40
 bool guest_fork(struct guest *guest);
 void guest_join_begin(struct guest *guest);
 void guest_stop(struct guest *guest);

@@ -13,7 +13,8 @@
 wait_for 30 usm_ready
 "$PROGRAMS/leakcheck" save before
 # Of this boot, of which other cases may have had their part.
-complaints() { journalctl -q -b -o cat | grep -Ec 'wrong answer, which|found damaged|page is lost' || :; }
+complaints() { journalctl -q -b -o cat | grep -Ec \
+	'wrong answer, which|found damaged|page is lost|cannot be used|cannot make a store' || :; }
 complained=$(complaints)
 
 # How often it may be killed while it serves.
