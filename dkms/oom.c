@@ -126,8 +126,9 @@ void usm_oom_kill(struct usm_domain *domain)
 	if (!victim)
 		return;
 
-	pr_warn("domain %llu (%s): all %u frames are in use: killing %s[%d]\n", domain->id,
-		domain->label, READ_ONCE(domain->ceiling), victim->comm, task_pid_nr(victim));
+	pr_warn("domain %llu (%s): all %lld frames are in use: killing %s[%d]\n", domain->id,
+		domain->label, usm_count_sum(domain, USM_N_FRAMES), victim->comm,
+		task_pid_nr(victim));
 	usm_count_add(domain, USM_N_OOM_KILLS, 1);
 	usm_event_post(domain, USM_EV_OOM, id, 0, 0, 0, task_pid_nr(victim));
 	trace_usm_oom_kill(domain, id, victim);

@@ -312,9 +312,10 @@ struct usm_policy {
 	 * Memory is short and cannot grow: choose frames whose pages go to a store.
 	 * Writes at most `capacity` runs of together at most request->frames frames,
 	 * none twice. Returns the number of runs; 0: nothing to evict. Frames that do
-	 * not hold a page, or whose page is shared, locked or used by the kernel, stay
-	 * as they are: the host asks again while it needs more. A policy without this
-	 * member never evicts. This and all below were not in the first header.
+	 * not hold a page, or whose page is locked or used by the kernel, stay as they
+	 * are: the host asks again while it needs more. A page that processes share
+	 * leaves all of them. A policy without this member never evicts. This and all
+	 * below were not in the first header.
 	 */
 	uint32_t (*evict)(void *state, const struct usm_evict_request *request,
 			  struct usm_run *runs, uint32_t capacity);

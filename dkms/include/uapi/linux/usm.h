@@ -45,8 +45,8 @@
  * the staging pages: whoever has armed first saves what the descriptors there say is
  * still away, then sets their keys to 0. Arming waits for a USM_CMD_EVICT that is
  * under way. A domain that keeps a store counts on eviction: at its limit a fault
- * waits for frames, ten times the deadline, or half a minute while none is armed,
- * before anything is killed for them.
+ * waits for frames, ten times the deadline, or until half a minute after the last
+ * instance was lost, before anything is killed for them.
  *
  * EVENT RING. The module produces, the instance consumes. When it is full,
  * events are dropped and `lost` counts them. The descriptor polls readable
@@ -394,8 +394,9 @@ enum usm_command_op {
 	USM_CMD_ZERO = 3,
 	/* Evict the MAPPED and SHARED frames of the run, at most USM_STAGING_PAGES;
 	 * arg: the staging page of the first. What processes share after a fork
-	 * leaves all of them at once, if they have it at one address; each that
-	 * touches it gets its own. What is locked or in use by the kernel stays.
+	 * leaves all of them at once, if they have it at one address and are at most
+	 * 32; each that touches it gets its own. What is locked or in use by the
+	 * kernel stays.
 	 * result: how many were evicted; the descriptors say which. -EPERM: not the
 	 * armed descriptor. What the staging holds when it is armed again may be the
 	 * only copy: see STORES. */
@@ -474,7 +475,7 @@ struct usm_stat {
 	__u64 grown;			/* frames */
 	__u64 shrunk;			/* frames */
 	__u64 limits;			/* growth attempts that hit a limit */
-	__u64 oom_kills;		/* by the domain's ceiling */
+	__u64 oom_kills;		/* for want of a frame */
 	__u64 events;			/* posted */
 	__u64 events_lost;
 	__u64 arms;			/* armings */
