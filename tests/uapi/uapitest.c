@@ -365,11 +365,37 @@ void guest_stop(struct guest *guest)
 
 /* -------------------------------------------------------------------------- main */
 
+static const struct {
+	const char *name;
+	void (*run)(void);
+} groups[] = {
+	{ "device", device_tests },
+	{ "port", port_tests },
+	{ "command", command_tests },
+	{ "supply", supply_tests },
+	{ "evict", evict_tests },
+	{ "store", store_tests },
+};
+
+static bool group_run(const char *name)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+		if (name && strcmp(groups[i].name, name) != 0)
+			continue;
+		groups[i].run();
+		found = true;
+	}
+	return found;
+}
+
 int main(int argc, char **argv)
 {
-	if (argc != 2) {
-		fprintf(stderr, "usage: uapitest CGROUP\n"
-			"CGROUP: a directory whose cgroup.subtree_control has memory\n");
+	if (argc < 2) {
+		fprintf(stderr, "usage: uapitest CGROUP [GROUP]...\n"
+			"CGROUP: a directory whose cgroup.subtree_control has memory\n"
+			"GROUP: device, port, command, supply, evict, store; default: all\n");
 		return 2;
 	}
 	parent_cgroup = argv[1];
@@ -378,12 +404,14 @@ int main(int argc, char **argv)
 	device = domain_device_open_or_die();
 
 	expect(layout_checked(), "layout");
-	device_tests();
-	port_tests();
-	command_tests();
-	supply_tests();
-	evict_tests();
-	store_tests();
+	if (argc == 2)
+		group_run(NULL);
+	for (int i = 2; i < argc; i++) {
+		if (!group_run(argv[i])) {
+			fprintf(stderr, "uapitest: no group %s\n", argv[i]);
+			return 2;
+		}
+	}
 
 	printf("uapitest: %lu checks, %lu errors\n", checks, errors);
 	return errors ? 1 : 0;

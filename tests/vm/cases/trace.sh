@@ -154,7 +154,7 @@ assert_ge 'broken spaces' "$(number broken)" 1
 echo 0 >"$tracing/events/usm/filter"
 cgroup=$(cgroup_make uapi)
 echo +memory >"$cgroup/cgroup.subtree_control"
-assert_ok "$PROGRAMS/uapitest" "$cgroup" >said
+assert_ok "$PROGRAMS/uapitest" "$cgroup" port command evict >said
 sed -n 's/.* \(usm_[a-z_]*\): /\1 /p' "$tracing/trace" >>all
 assert_match 'restores' "$(grep ^usm_restore all)" ' key=0x[0-9a-f]{9,} result=-74$'
 assert_match 'shrinking' "$(grep ^usm_shrink all)" ' why=command$'
