@@ -175,6 +175,7 @@ container_make() {
 		linux: {
 			cgroupsPath: "/vmtest/\($id)",
 			namespaces: [{type: "pid"}, {type: "mount"}, {type: "ipc"}, {type: "uts"}],
+			personality: {domain: "LINUX"},
 			resources: (if $memory > 0 then {memory: {limit: $memory}} else {} end)
 		}
 	}' --args -- "$@" >"$_bundle/config.json"
@@ -252,37 +253,44 @@ stress_verify() {
 		"$(grep -E '^skip (direct|core|process-vm|ptrace)' "$1" || :)" ''
 }
 
-# stress_orders BUILD ORDER - what the cases stress-* are: one fault order and fewer
-# repetitions, or with VMTEST_FULL all orders and all of it
-stress_orders() {
-	_build=$1 _orders=$2 _quick=--quick
-	[ -z "${VMTEST_FULL:-}" ] || _orders='0 4 9' _quick=--verbose
+# stress_once BUILD ORDER OPTION... - one run in a container of its own
+stress_once() {
+	_build=$1 _order=$2 _container=$1-$2
+	shift 2
+	_bundle=$(stress_make "$_container" "$_build" "$_order" '' "$@")
+	container_run "$_bundle" >said &
+	stress_go "$_container"
+	wait $! || fail "exit $? of stress.$_build: $(tail said)"
+	stress_verify said
+	# It was adopted memory, mapped in runs of the order that was asked for.
+	wait_for 20 usm_ended "$_container"
+	_told=$(usm_end_told "$_container")
+	_faults=$(echo "$_told" | sed 's/.* after \([0-9]*\) faults .*/\1/')
+	_pages=$(echo "$_told" | sed 's/.* for \([0-9]*\) pages.*/\1/')
+	echo "$_build, order $_order: $_faults faults for $_pages pages; $(tail -n 1 said)"
+	assert_ge 'pages' "$_pages" 50000
+	assert_le "faults for $_pages pages" "$_faults" $((_pages / (_order + 1)))
+	[ "$_order" != 0 ] || assert_eq 'faults for single pages' "$_faults" "$_pages"
+}
+
+# stress_builds BUILD:ORDER... - what the cases stress* are: one fault order for a build and
+# fewer repetitions, or with VMTEST_FULL all orders and all of it
+stress_builds() {
 	wait_for 30 usm_ready
 	"$PROGRAMS/leakcheck" save before
-	for _order in $_orders; do
-		_id=$_build-$_order
-		_bundle=$(stress_make "$_id" "$_build" "$_order" '' $_quick)
-		container_run "$_bundle" >said &
-		stress_go "$_id"
-		wait $! || fail "exit $? of stress.$_build: $(tail said)"
-		stress_verify said
-		# It was adopted memory, mapped in runs of the order that was asked for.
-		wait_for 20 usm_ended "$_id"
-		_faults=$(usm_end_told "$_id" | sed 's/.* after \([0-9]*\) faults .*/\1/')
-		_pages=$(usm_end_told "$_id" | sed 's/.* for \([0-9]*\) pages.*/\1/')
-		echo "order $_order: $_faults faults for $_pages pages; $(tail -n 1 said)"
-		assert_ge 'pages' "$_pages" 50000
-		assert_le "faults for $_pages pages" "$_faults" $((_pages / (_order + 1)))
-		[ "$_order" != 0 ] || assert_eq 'faults for single pages' "$_faults" "$_pages"
+	for _run; do
+		if [ -n "${VMTEST_FULL:-}" ]; then
+			for _every in 0 4 9; do
+				stress_once "${_run%:*}" $_every --verbose
+			done
+		else
+			stress_once "${_run%:*}" "${_run#*:}" --quick
+		fi
 	done
 
-	# All is back: no domain, no frame, and nothing that holds the module.
+	# All is back: no domain, no frame.
 	assert_eq 'containers' "$(usmctl status --json | "$PROGRAMS/member" .containers)" '[]'
 	assert_ok "$PROGRAMS/leakcheck" compare before
-	systemctl stop usmd.service
-	assert_ok modprobe -r usm
-	assert_ok modprobe usm
-	wait_for 20 usm_ready
 }
 
 # ---------------------------------------------------------------------------- redis

@@ -1,8 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # timeout: 120
-# cpus: 1
-# nodes: 2
 #
 # What usm(4) says about adopted memory is what is there: all that its tables name is
 # tried, on stock memory and on adopted memory, by programs of 64 and of 32 bits.
