@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # timeout: 180
 # full-timeout: 900
+# cpus: 2
 #
 # Pages are evicted at random, thousands a second, and brought back when they are
 # touched: the stress program finds no error, and nothing of it is left afterwards.
@@ -20,7 +21,7 @@ evicting_once() {
 	_order=$1
 	shift
 	"$PROGRAMS/miniinst" --cgroup "$cgroup" --ceiling-mib 512 --order "$_order" --leakcheck \
-		--evict 3000 -- "$PROGRAMS/stress.dynamic" --quick "$@" >said 2>stat ||
+		--evict 6000 -- "$PROGRAMS/stress.dynamic" --quick "$@" >said 2>stat ||
 		fail "exit $?: $(grep FAIL said; cat stat)"
 	assert_match 'the last line' "$(tail -n 1 said)" '^stress: [1-9][0-9]{4,} checks, 0 errors$'
 	echo "order $_order: $(tail -n 1 said); $(grep 'brought back' stat)"

@@ -51,7 +51,7 @@ assert_ok in_container frames /programs/fillmem --mib 64 --no-wait >/dev/null
 # Page cache fills what frames leave, and gives way. Not in the container's /data,
 # which is memory.
 assert_match 'page cache' "$(cgroup_run "$(container_cgroup frames)" "$PROGRAMS/cachefill" \
-	--mib 200 --rounds 1 --file /var/tmp/cachefill)" ', 0 wrong$'
+	--mib 150 --rounds 1 --file /var/tmp/cachefill)" ', 0 wrong$'
 assert_ok in_container frames /programs/fillmem --mib 80 --no-wait >/dev/null
 container_delete frames
 

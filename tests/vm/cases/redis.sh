@@ -8,7 +8,7 @@
 . "${VMTEST:?}/lib.sh"
 
 PLAIN=7001 MANAGED=7002
-COMMANDS=6000
+COMMANDS=4000
 
 wait_for 30 usm_ready
 

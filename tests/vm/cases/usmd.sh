@@ -39,7 +39,8 @@ sleeper() {
 
 # -------------------------------------------------------------------------- service
 assert_eq 'usmd.service' "$(property usmd.service ActiveState)" active
-assert_match 'status' "$(property usmd.service StatusText)" '^0 containers, 0 frames'
+has_status() { property usmd.service StatusText | grep -q '^0 containers, 0 frames'; }
+wait_for 10 has_status
 assert_ok systemd-analyze -q security --no-pager --threshold=30 usmd.service >/dev/null
 assert_eq '/run/usm/control' "$(stat -c '%a %U:%G' /run/usm/control)" '660 root:usm'
 
@@ -95,7 +96,7 @@ wait_for 10 told $ENDED plain
 
 # A container of the same name that root's runtime knows nothing of.
 mkdir -p "$CGROUPS/stranger/hooked"
-sleep 3
+sleep 2
 assert_eq 'containers' "$(usmctl status --json | jq '.containers | length')" 2
 rmdir "$CGROUPS/stranger/hooked" "$CGROUPS/stranger"
 
@@ -115,7 +116,7 @@ assert_fails container_start "$(sleeper strict --annotation 'usm.policy=nosuchpo
 wait_for 5 told $REFUSED strict
 container_start "$(sleeper refused --annotation 'usm.policy=firstfit no.such=1')"
 # Said once each: the watcher found them as well.
-sleep 3
+sleep 2
 for name in bad large unknown refused; do
 	assert_eq "messages about $name" "$(journal $UNMANAGED $name | wc -l)" 1
 	container_delete $name
