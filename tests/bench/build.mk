@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Numbers, not verdicts: what memory costs under USM and without.
 
-$(eval $(call usm_room,tests/bench,))
+BENCH_PROGRAMS := $(addprefix $(O)/tests/bench/bench-,memory domains)
+
+$(eval $(call usm_room,tests/bench,-Idkms/include/uapi))
 $(eval $(call usm_program,$(O)/tests/bench/bench-memory,$(O)/tests/bench/memory.o))
+$(eval $(call usm_program,$(O)/tests/bench/bench-domains,$(O)/tests/bench/domains.o \
+	$(O)/tests/uapi/domain.o))
 
 .PHONY: bench
-bench: vm-image $(O)/tests/bench/bench-memory	## count what memory costs, in guest instructions
-	$(Q)tests/vm/run --dir $(VM_DIR) $(VM_CASE) --cases tests/bench/cases --logs bench --show \
-		$(VM_EXIT) $(O)/tests/bench/bench-memory
+bench: vm-image $(BENCH_PROGRAMS)	## count what memory costs, in guest instructions, into build/bench.json
+	$(Q)tests/vm/run --dir $(VM_DIR) $(VM_CASE) --cases tests/bench/cases --logs bench \
+		$(VM_EXIT) $(BENCH_PROGRAMS)
+	$(Q)tests/bench/report $(O)/bench.json $(VM_DIR)/bench

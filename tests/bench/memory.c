@@ -1,18 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What anonymous memory costs a program: nanoseconds a page for the first touch,
- * for giving pages back, for fork and for the copy on write after it, and for
- * mmap and munmap. In a guest that counts instructions a nanosecond is one.
+ * bench-memory [--huge] [--first-touch] - what anonymous memory costs a program:
+ * nanoseconds a page for the first touch, for giving pages back, for fork and for the
+ * copy on write after it, and for mmap and munmap. In a guest that counts instructions
+ * a nanosecond is one.
  *
- * "own" is the CPU time of this thread alone, kernel included; "all" is what
- * passed on the clock, so on one CPU it includes the policy's work.
+ * "own" is the CPU time of this thread alone, kernel included. "all" of the first touch
+ * is what the machine's only CPU did for it, whoever ran: what passed on the clock, until
+ * everybody was done with it, without the time of a process that runs when nobody else
+ * wants to, and without what the same wait costs when nothing was touched. It includes
+ * zeroing, the policy and the kernel's threads. Of the rest, "all" is what passed on the
+ * clock.
  */
+#include <err.h>
 #include <errno.h>
+#include <getopt.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,6 +32,9 @@
 #define PAGES		8192ul		/* 32 MiB, within any container of ours */
 #define ROUNDS		5		/* the median of them counts */
 #define MAPPINGS	1000ul
+#define HUGE		512ul		/* pages */
+/* Until the policy has got and zeroed what comes next. */
+#define SETTLE_NS	200000000l
 
 struct cost {
 	uint64_t own;
@@ -47,18 +61,12 @@ static struct cost end(struct cost since, unsigned long count)
 	return (struct cost){ (at.own - since.own) / count, (at.all - since.all) / count };
 }
 
-static void die(const char *what)
-{
-	fprintf(stderr, "bench-memory: %s: %s\n", what, strerror(errno));
-	exit(EXIT_FAILURE);
-}
-
 static char *map(unsigned long pages)
 {
 	char *p = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (p == MAP_FAILED)
-		die("mmap");
+		err(EXIT_FAILURE, "mmap");
 	return p;
 }
 
@@ -68,12 +76,53 @@ static void touch(char *p)
 		((volatile char *)p)[i * PAGE] = 1;
 }
 
-static struct cost first_touch(char *p)
-{
-	struct cost since = begin();
+/* Somebody who takes the CPU when nobody else does: the time that it got was idle. */
+static struct {
+	pid_t pid;
+	clockid_t clock;
+} spare;
 
-	touch(p);
-	return end(since, PAGES);
+static void spare_start(void)
+{
+	struct sched_param none = {};
+
+	spare.pid = fork();
+	if (spare.pid < 0)
+		err(EXIT_FAILURE, "fork");
+	if (spare.pid == 0) {
+		if (sched_setscheduler(0, SCHED_IDLE, &none) < 0)
+			err(EXIT_FAILURE, "SCHED_IDLE");
+		for (;;)
+			__asm__ volatile("" ::: "memory");
+	}
+	errno = clock_getcpuclockid(spare.pid, &spare.clock);
+	if (errno)
+		err(EXIT_FAILURE, "clock_getcpuclockid");
+}
+
+static void spare_stop(void)
+{
+	kill(spare.pid, SIGKILL);
+	if (waitpid(spare.pid, NULL, 0) < 0)
+		err(EXIT_FAILURE, "waitpid");
+}
+
+static uint64_t busy(void)
+{
+	return now(CLOCK_MONOTONIC) - now(spare.clock);
+}
+
+static void settle(void)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = SETTLE_NS }, NULL);
+}
+
+static unsigned long faults(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return (unsigned long)usage.ru_minflt;
 }
 
 static struct cost give_back(char *p)
@@ -81,7 +130,7 @@ static struct cost give_back(char *p)
 	struct cost since = begin();
 
 	if (madvise(p, PAGES * PAGE, MADV_DONTNEED) < 0)
-		die("madvise");
+		err(EXIT_FAILURE, "madvise");
 	return end(since, PAGES);
 }
 
@@ -94,11 +143,11 @@ static void fork_and_copy(char *p, struct cost *forked, struct cost *copied)
 	char byte;
 
 	if (pipe(hold) < 0)
-		die("pipe");
+		err(EXIT_FAILURE, "pipe");
 	since = begin();
 	child = fork();
 	if (child < 0)
-		die("fork");
+		err(EXIT_FAILURE, "fork");
 	if (child == 0) {
 		close(hold[1]);
 		_exit(read(hold[0], &byte, 1) == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
@@ -110,7 +159,7 @@ static void fork_and_copy(char *p, struct cost *forked, struct cost *copied)
 	close(hold[0]);
 	close(hold[1]);
 	if (waitpid(child, NULL, 0) < 0)
-		die("waitpid");
+		err(EXIT_FAILURE, "waitpid");
 }
 
 static struct cost map_and_unmap(void)
@@ -119,7 +168,7 @@ static struct cost map_and_unmap(void)
 
 	for (unsigned long i = 0; i < MAPPINGS; i++)
 		if (munmap(map(1), PAGE) < 0)
-			die("munmap");
+			err(EXIT_FAILURE, "munmap");
 	return end(since, MAPPINGS);
 }
 
@@ -137,23 +186,88 @@ static void print(const char *name, struct cost *costs)
 	       (unsigned long long)costs[ROUNDS / 2].all);
 }
 
-int main(void)
+/*
+ * A page is got ready before it is touched or after: what is counted is a whole round, in
+ * which as many pages are given back as are touched. Giving back is a cost of its own.
+ */
+static struct cost first_touch(char *p, struct cost *given, unsigned long *faulted)
 {
-	static struct cost touched[ROUNDS], given[ROUNDS], forked[ROUNDS], copied[ROUNDS], mapped[ROUNDS];
-	char *p = map(PAGES);
+	uint64_t start, wait, all;
+	struct cost cost;
 
-	/* Small pages: what is compared is the way to answer a fault. */
-	madvise(p, PAGES * PAGE, MADV_NOHUGEPAGE);
+	settle();
+	start = busy();
+	settle();
+	wait = busy() - start;
+
+	start = busy();
+	*faulted = faults();
+	cost = begin();
+	touch(p);
+	cost = end(cost, PAGES);
+	*faulted = faults() - *faulted;
+	*given = give_back(p);
+	settle();
+	all = busy() - start;
+	all = all > wait ? (all - wait) / PAGES : 0;
+	cost.all = all > given->own ? all - given->own : 0;
+	return cost;
+}
+
+static void others(char *p)
+{
+	static struct cost given[ROUNDS], forked[ROUNDS], copied[ROUNDS], mapped[ROUNDS];
+
 	for (int i = 0; i < ROUNDS; i++) {
-		touched[i] = first_touch(p);
+		touch(p);
 		fork_and_copy(p, &forked[i], &copied[i]);
 		given[i] = give_back(p);
 		mapped[i] = map_and_unmap();
 	}
-	print("first-touch", touched);
 	print("dontneed", given);
 	print("fork", forked);
 	print("copy-on-write", copied);
 	print("mmap+munmap", mapped);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "huge", no_argument, NULL, 'h' },
+		{ "first-touch", no_argument, NULL, 'f' },
+		{}
+	};
+	/* Unless asked for, small pages: what is compared is the way to answer a fault. */
+	int advice = MADV_NOHUGEPAGE, option;
+	struct cost touched[ROUNDS], given;
+	unsigned long faulted = 0;
+	bool all = true;
+	char *p;
+
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (option) {
+		case 'h':
+			advice = MADV_HUGEPAGE;
+			break;
+		case 'f':
+			all = false;
+			break;
+		default:
+			return EXIT_FAILURE;
+		}
+	}
+	p = map(PAGES + HUGE);
+	p += -(uintptr_t)p % (HUGE * PAGE);
+	if (madvise(p, PAGES * PAGE, advice) < 0 && advice == MADV_HUGEPAGE)
+		err(EXIT_FAILURE, "MADV_HUGEPAGE");
+	spare_start();
+	/* The first round is everybody's first. */
+	for (int i = -1; i < ROUNDS; i++)
+		touched[i < 0 ? 0 : i] = first_touch(p, &given, &faulted);
+	spare_stop();
+	print("first-touch", touched);
+	printf("faults %lu %lu\n", faulted, PAGES);
+	if (all)
+		others(p);
 	return EXIT_SUCCESS;
 }

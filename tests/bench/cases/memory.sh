@@ -1,34 +1,35 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # icount: yes
-# timeout: 120
+# timeout: 300
 #
-# What a page costs, in guest instructions: without USM, and under firstfit with
-# the fault orders 0, 4 and 9.
+# What a page costs, in guest instructions: without USM, with pages of 4 KiB and with the
+# huge pages of the kernel, and under firstfit with the fault orders 0, 4 and 9.
 . "${VMTEST:?}/lib.sh"
 
 wait_for 30 usm_ready
+thp=/sys/kernel/mm/transparent_hugepage
 
+# bench NAME [OPTION]... -- PROGRAM...
 bench() {
-	assert_ok container_run "$1" >"$1/result"
-	container_delete "$(basename "$1")" 2>/dev/null || :
+	name=$1
+	shift
+	bundle=$(container_make "$name" --memory 256M "$@")
+	assert_ok container_run "$bundle" >"$name.result"
+	sed "s/^/bench $name /" "$name.result"
+	container_delete "$name" 2>/dev/null || :
 }
 
-bench "$(container_make stock --memory 256M -- /programs/bench-memory)"
+bench stock -- /programs/bench-memory
+echo madvise >$thp/enabled
+bench thp2m -- /programs/bench-memory --huge --first-touch
+if [ -e $thp/hugepages-64kB ]; then
+	echo never >$thp/hugepages-2048kB/enabled
+	echo madvise >$thp/hugepages-64kB/enabled
+	bench mthp64k -- /programs/bench-memory --huge --first-touch
+fi
 for order in 0 4 9; do
-	bench "$(container_make "order$order" --memory 256M --annotation usm.policy.required=true \
-		--annotation "usm.policy={\"policy\":\"firstfit\",\"memory\":\"128M\",\"fault\":{\"order\":$order}}" \
-		-- /programs/bench-memory)"
-done
-
-echo
-echo "Instructions a page (a call for mmap+munmap): the program's own, and all on one CPU"
-printf '  %-16s%18s%18s%18s%18s\n' '' stock 'order 0' 'order 4' 'order 9'
-for row in first-touch dontneed fork copy-on-write mmap+munmap; do
-	printf '  %-16s' "$row"
-	for column in stock order0 order4 order9; do
-		printf '%18s' "$(awk -v row="$row" '$1 == row { print $2 " / " $3 }' "$VMTEST_TMP/$column/result")"
-	done
-	echo
+	bench order$order --annotation usm.policy.required=true --annotation \
+		"usm.policy=firstfit memory=128M fault.order=$order" -- /programs/bench-memory
 done
 pass
