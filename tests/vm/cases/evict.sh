@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # timeout: 180
 # full-timeout: 900
-# cpus: 2
 #
 # Pages are evicted at random, thousands a second, and brought back when they are
 # touched: the stress program finds no error, and nothing of it is left afterwards.

@@ -15,9 +15,9 @@ cgroup=$(cgroup_make instance memory.max=512M)
 # serve POLICY PARAMETERS - in the background; what it says is in the file `said`
 serve() {
 	: >said
-	"$PROGRAMS/usher" serve "$cgroup" "$VMTEST_TMP/socket" \
+	"$PROGRAMS/usher" serve "$cgroup" "$PWD/socket" \
 		"{\"container\":\"c\",\"policy\":\"$1\",\"memory\":268435456,\"fault_order\":4,\"parameters\":$2}" \
-		/usr/lib/usm/usm-instance --socket="$VMTEST_TMP/socket" --policy-dir="$policies" \
+		/usr/lib/usm/usm-instance --socket="$PWD/socket" --policy-dir="$policies" \
 		>said 2>log &
 	usher=$!
 }
@@ -70,6 +70,50 @@ kill -CONT "$instance"
 wait_for 10 armed 2
 wait_for 5 number_is state -eq 0
 
+# --------------------------------------------------------------- policies to refuse
+refused() {
+	serve "$1" "$2"
+	wait "$usher" && fail "$1 was taken"
+	assert_eq "status of $1" "$(said status)" "$3"
+	assert_match "what is said of $1" "$(cat said log)" "$4"
+	"$PROGRAMS/usher" release "$(said domain)"
+}
+
+# Beside what follows, which mostly waits.
+mkdir other
+(
+	cd other
+	cgroup=$(cgroup_make other memory.max=512M)
+	refused crash '{}' 5 'crashed in its rehearsal \(SIGSEGV\)'
+	refused liar '{"lie":"used"}' 5 'is not free'
+	refused absent '{}' 4 'there is no policy absent.so'
+	refused firstfit '{"whole":true}' 5 'knows no parameter'
+
+	# ----------------------------------------------------------------- liar in service
+	# It is honest for a second, and then costs its container some deadlines.
+	serve liar '{"lie":"twice","after":1000}'
+	wait_for 20 armed 1
+	domain=$(said domain)
+	sleep 1
+	fill 64
+	filled
+	assert_ge 'fallbacks under a liar' "$(number fallbacks)" 1
+	wait_for 5 sh -c "journalctl -b -o cat | grep 'policy liar gave a wrong answer, which'"
+	kill -TERM "$(said pid)"
+	wait "$usher" || fail "status $? of the liar"
+	"$PROGRAMS/usher" release "$domain"
+
+	# ------------------------------------------------------------------ hands in a box
+	serve nosy '{}'
+	wait_for 20 armed 1
+	wait_for 10 sh -c "grep -h 'file EPERM, inet EPERM, code EPERM, child EPERM' log ||
+		journalctl -b -o cat | grep 'file EPERM, inet EPERM, code EPERM, child EPERM'"
+	kill -TERM "$(said pid)"
+	wait "$usher" || fail "status $? of the nosy one"
+	"$PROGRAMS/usher" release "$(said domain)"
+) &
+policies_that_harm=$!
+
 # ------------------------------------------------------------- idle frames go back
 # To a container that lives: without a process the module takes all of them.
 cgroup_run "$cgroup" "$PROGRAMS/fillmem" --mib 16 >resident 2>&1 &
@@ -96,39 +140,5 @@ wait "$usher" || fail "status $? after SIGTERM: $(cat log)"
 assert_eq 'state: disarmed' "$(number state)" 4
 "$PROGRAMS/usher" release "$domain"
 
-# --------------------------------------------------------------- policies to refuse
-refused() {
-	serve "$1" "$2"
-	wait "$usher" && fail "$1 was taken"
-	assert_eq "status of $1" "$(said status)" "$3"
-	assert_match "what is said of $1" "$(cat said log)" "$4"
-	"$PROGRAMS/usher" release "$(said domain)"
-}
-refused crash '{}' 5 'crashed in its rehearsal \(SIGSEGV\)'
-refused liar '{"lie":"used"}' 5 'is not free'
-refused absent '{}' 4 'there is no policy absent.so'
-refused firstfit '{"whole":true}' 5 'knows no parameter'
-
-# ----------------------------------------------------------------- liar in service
-# It is honest for a second, and then costs its container some deadlines.
-serve liar '{"lie":"twice","after":1000}'
-wait_for 20 armed 1
-domain=$(said domain)
-sleep 1
-fill 64
-filled
-assert_ge 'fallbacks under a liar' "$(number fallbacks)" 1
-wait_for 5 sh -c "journalctl -b -o cat | grep 'policy liar gave a wrong answer, which'"
-kill -TERM "$(said pid)"
-wait "$usher" || fail "status $? of the liar"
-"$PROGRAMS/usher" release "$domain"
-
-# ------------------------------------------------------------------ hands in a box
-serve nosy '{}'
-wait_for 20 armed 1
-wait_for 10 sh -c "grep -h 'file EPERM, inet EPERM, code EPERM, child EPERM' log ||
-	journalctl -b -o cat | grep 'file EPERM, inet EPERM, code EPERM, child EPERM'"
-kill -TERM "$(said pid)"
-wait "$usher" || fail "status $? of the nosy one"
-"$PROGRAMS/usher" release "$(said domain)"
+wait "$policies_that_harm" || fail 'see above'
 pass
