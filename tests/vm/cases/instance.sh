@@ -79,10 +79,10 @@ refused() {
 	"$PROGRAMS/usher" release "$(said domain)"
 }
 
-# Beside what follows, which mostly waits.
+# In the background, beside what follows, which mostly waits.
 mkdir other
-(
-	cd other
+harm() {
+	cd other || exit
 	cgroup=$(cgroup_make other memory.max=512M)
 	refused crash '{}' 5 'crashed in its rehearsal \(SIGSEGV\)'
 	refused liar '{"lie":"used"}' 5 'is not free'
@@ -111,7 +111,8 @@ mkdir other
 	kill -TERM "$(said pid)"
 	wait "$usher" || fail "status $? of the nosy one"
 	"$PROGRAMS/usher" release "$(said domain)"
-) &
+}
+harm &
 policies_that_harm=$!
 
 # ------------------------------------------------------------- idle frames go back
