@@ -10,6 +10,7 @@ $(eval $(call usm_program,$(O)/tests/bench/bench-domains,$(O)/tests/bench/domain
 
 .PHONY: bench
 bench: vm-image $(BENCH_PROGRAMS)	## count what memory costs, in guest instructions, into build/bench.json
+	$(Q)rm -rf $(VM_DIR)/bench
 	$(Q)tests/vm/run --dir $(VM_DIR) $(VM_CASE) --cases tests/bench/cases --logs bench \
 		$(VM_EXIT) $(BENCH_PROGRAMS)
 	$(Q)tests/bench/report $(O)/bench.json $(VM_DIR)/bench

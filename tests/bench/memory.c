@@ -209,8 +209,9 @@ static struct cost first_touch(char *p, struct cost *given, unsigned long *fault
 	*given = give_back(p);
 	settle();
 	all = busy() - start;
-	all = all > wait ? (all - wait) / PAGES : 0;
-	cost.all = all > given->own ? all - given->own : 0;
+	if (all < wait + given->own * PAGES)
+		errx(EXIT_FAILURE, "the machine did more while nothing was touched");
+	cost.all = (all - wait) / PAGES - given->own;
 	return cost;
 }
 
