@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # timeout: 420
+# cpus: 1
 #
 # A container that uses half as much again as it may have in memory: its policy evicts
 # to compressed memory. Instances are killed and usmd is away meanwhile; no byte is
