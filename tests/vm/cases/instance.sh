@@ -79,11 +79,16 @@ refused() {
 	"$PROGRAMS/usher" release "$(said domain)"
 }
 
-# In the background, beside what follows, which mostly waits.
-mkdir other
+# Two more beside what follows, since all of them mostly wait. Each has a directory
+# and a cgroup of its own.
+elsewhere() {
+	mkdir "$1"
+	cd "$1" || exit
+	cgroup=$(cgroup_make "$1" memory.max=512M)
+}
+
 harm() {
-	cd other || exit
-	cgroup=$(cgroup_make other memory.max=512M)
+	elsewhere harm
 	refused crash '{}' 5 'crashed in its rehearsal \(SIGSEGV\)'
 	refused liar '{"lie":"used"}' 5 'is not free'
 	refused absent '{}' 4 'there is no policy absent.so'
@@ -115,6 +120,30 @@ harm() {
 harm &
 policies_that_harm=$!
 
+# --------------------------------------------------------------------- nobody there
+deserted() {
+	elsewhere deserted
+	serve firstfit '{}'
+	wait_for 20 armed 1
+	domain=$(said domain)
+	fill 16
+	filled
+	assert_ge 'frames before' "$(number frames)" 4096
+
+	# Nothing is kept, and nothing asked for.
+	wait_for 30 number_is frames -eq 0
+	grown=$(number grown)
+	sleep 3
+	assert_eq 'grown for nobody' "$(number grown)" "$grown"
+	fill 16
+	filled
+	kill -TERM "$(said pid)"
+	wait "$usher" || fail "status $? of the deserted one"
+	"$PROGRAMS/usher" release "$domain"
+}
+deserted &
+nobody_there=$!
+
 # ------------------------------------------------------------- idle frames go back
 # To a container that lives: without a process the module takes all of them.
 cgroup_run "$cgroup" "$PROGRAMS/fillmem" --mib 16 >resident 2>&1 &
@@ -127,19 +156,12 @@ assert_ge 'frames kept' "$(number frames)" $((4096 + 512))
 kill -TERM "$(cat "$cgroup/cgroup.procs")"
 wait "$shell" || fail "wrong bytes: $(cat resident)"
 
-# Nobody there: nothing is kept, and nothing asked for.
-wait_for 30 number_is frames -eq 0
-grown=$(number grown)
-sleep 3
-assert_eq 'grown for nobody' "$(number grown)" "$grown"
-fill 16
-filled
-
 # ----------------------------------------------------------------- SIGTERM and kill
 kill -TERM "$instance"
 wait "$usher" || fail "status $? after SIGTERM: $(cat log)"
 assert_eq 'state: disarmed' "$(number state)" 4
 "$PROGRAMS/usher" release "$domain"
 
-wait "$policies_that_harm" || fail 'see above'
+wait "$policies_that_harm" || fail 'policies that harm: see above'
+wait "$nobody_there" || fail 'nobody there: see above'
 pass

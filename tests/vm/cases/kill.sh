@@ -65,15 +65,13 @@ look_at_all() {
 }
 
 # The watchdog of systemd, which has its turn below, is not to end the stop before that.
+# The unit has 10 s.
 drop_in=/run/systemd/system/usm-instance@.service.d
-trap 'rm -rf "$drop_in"; systemctl daemon-reload' EXIT
+trap 'rm -rf "$drop_in"; systemctl service-watchdogs yes; systemctl daemon-reload' EXIT
 mkdir "$drop_in"
-# watchdog_is SECONDS - from the next start on
-watchdog_is() {
-	printf '[Service]\nWatchdogSec=%s\n' "$1" >"$drop_in/vmtest.conf"
-	systemctl daemon-reload
-}
-watchdog_is 60
+printf '[Service]\nWatchdogSec=3\n' >"$drop_in/vmtest.conf"
+systemctl daemon-reload
+systemctl service-watchdogs no
 
 wait_for 30 usm_ready
 container_start "$(stress_make load dynamic 4 "deadline=$DEADLINE" --only "$SCENARIOS" \
@@ -133,8 +131,7 @@ wait_for 20 is_armed
 assert_eq 'instance' "$(instance)" "$old"
 
 # ----------------------------------------- stopped for good: the watchdog replaces it
-# The unit has 10.
-watchdog_is 3
+systemctl service-watchdogs yes
 killed 3
 old=$(instance)
 kill -STOP "$old"

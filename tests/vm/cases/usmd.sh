@@ -75,9 +75,7 @@ assert_eq 'policy in the journal' "$(journalctl -q -o cat MESSAGE_ID=$BOUND \
 assert_match 'the catalog' "$(journalctl -q -x MESSAGE_ID=$BOUND)" 'Container hooked is under policy firstfit'
 
 # ------------------------------------------------------------------ found without it
-bundle=$(sleeper late --annotation "usm.policy=$POLICY")
-jq 'del(.hooks)' "$bundle/config.json" >config.tmp && mv config.tmp "$bundle/config.json"
-container_start "$bundle"
+container_start "$(sleeper late --no-hook --annotation "usm.policy=$POLICY")"
 wait_for 15 usm_is late .state armed
 assert_eq 'late' "$(usm_show late .late)" true
 assert_eq 'runtime' "$(usm_show late .runtime)" crun
