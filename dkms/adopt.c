@@ -89,6 +89,21 @@ static bool notrace usm_adopt_brk(unsigned long brk)
 	return refuse;
 }
 
+/*
+ * Whoever adds the first one needs the mmap lock for writing, and so cannot do it
+ * while the space is made or forked; those that follow find `watched` set.
+ */
+static void notrace usm_adopt_watch(struct mm_struct *mm)
+{
+	struct usm_space *space;
+
+	rcu_read_lock();
+	space = usm_space_find(mm);
+	if (space)
+		WRITE_ONCE(space->watched, true);
+	rcu_read_unlock();
+}
+
 /* ------------------------------------------------------------------- ->mmap */
 
 static struct usm_space *usm_adopt_space(struct mm_struct *mm)
@@ -191,7 +206,7 @@ static void usm_adopt_drain(void)
 
 int usm_adopt_init(void)
 {
-	return usm_hooks_arm(usm_adopt_mmap_region, usm_adopt_brk);
+	return usm_hooks_arm(usm_adopt_mmap_region, usm_adopt_brk, usm_adopt_watch);
 }
 
 void usm_adopt_uninit(void)

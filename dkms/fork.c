@@ -101,133 +101,227 @@ static bool usm_fork_child(struct usm_fork *fork)
 
 /* ------------------------------------------------------------- one window */
 
-/* Pages of a window that go to both, and those that only the parent keeps. */
+/* Pages of one table that both have, and the two tables. */
 struct usm_fork_window {
 	struct usm_bucket *from;
-	unsigned long first;
+	struct usm_bucket *to;
+	unsigned long at;		/* the next page to look at */
 	unsigned long end;
+	bool mapped;			/* the parent has a table */
+	struct usm_table parent;
+	struct usm_table child;
+	unsigned int slots;		/* given to the child, and what of it is not told */
+	unsigned int pages;
+	unsigned int shared;
 };
 
-/* Where I/O writes into the page it stays the parent's; the child gets a copy. */
-static bool usm_fork_copy(struct usm_fork *fork, struct usm_bucket *to, unsigned long at,
-			  struct page *page)
+/* In the order of the kernel's own copy: the child's table first. */
+static bool usm_fork_lock(struct usm_fork *fork, struct usm_fork_window *window)
+{
+	unsigned long addr = window->at << PAGE_SHIFT;
+
+	if (!usm_table_lock_alloc(fork->child->mm, addr, &window->child))
+		return false;
+	window->mapped = usm_table_lock_nested(fork->parent->mm, addr, &window->parent);
+	return true;
+}
+
+static void usm_fork_unlock(struct usm_fork *fork, struct usm_fork_window *window)
+{
+	if (window->mapped)
+		usm_table_unlock(&window->parent);
+	usm_table_unlock(&window->child);
+	atomic_add(window->slots, &window->to->used);
+	usm_rss_add(fork->child->mm, window->pages);
+	usm_count_add(fork->parent->domain, USM_N_SHARED, window->shared);
+	window->slots = 0;
+	window->pages = 0;
+	window->shared = 0;
+}
+
+/*
+ * Both entries read-only, and clean: mprotect() makes dirty ones writable unasked.
+ * The parent's other threads may write until dup_mmap() flushes, as with stock
+ * memory; the child does not run before that.
+ */
+static void usm_fork_share(struct usm_fork *fork, struct usm_fork_window *window, u32 frame,
+			   struct page *page)
+{
+	unsigned long at = window->at, addr = at << PAGE_SHIFT;
+	pte_t *pte = usm_table_pte(&window->parent, addr), entry = *pte;
+
+	if (pte_write(entry) || pte_dirty(entry)) {
+		ptep_set_wrprotect(fork->parent->mm, addr, pte);
+		entry = pte_mkclean(*pte);
+		set_pte_at(fork->parent->mm, addr, pte, entry);
+	}
+	get_page(page);
+	atomic_inc(&page->_mapcount);
+	if ((u32)atomic_long_inc_return(usm_page_word(page)) == 2) {
+		usm_frame_set_state(fork->parent->domain, frame, USM_FRAME_SHARED);
+		window->shared++;
+	}
+	WRITE_ONCE(*usm_bucket_slot(window->to, at), USM_SLOT_SET | frame);
+	set_pte_at(fork->child->mm, addr, usm_table_pte(&window->child, addr),
+		   pte_mkold(entry));
+	window->slots++;
+	window->pages++;
+}
+
+/*
+ * Share pages until the end, or until one into which I/O writes: that stays the
+ * parent's, and the child needs a copy. Tables locked.
+ */
+static void usm_fork_share_some(struct usm_fork *fork, struct usm_fork_window *window)
 {
 	struct usm_domain *domain = fork->parent->domain;
-	struct page *copy;
+	bool pinned = test_bit(MMF_HAS_PINNED, &fork->parent->mm->flags);
+
+	for (; window->at < window->end; window->at++) {
+		unsigned long addr = window->at << PAGE_SHIFT;
+		u32 slot = *usm_bucket_slot(window->from, window->at);
+		struct page *page;
+		pte_t entry;
+
+		if (!(slot & USM_SLOT_SET))
+			continue;
+		if (slot & USM_SLOT_EVICTED) {
+			/* The instance has it: both name it, and each gets a copy. */
+			usm_evicted_get(domain, slot & USM_SLOT_FRAME);
+			WRITE_ONCE(*usm_bucket_slot(window->to, window->at), slot);
+			window->slots++;
+			continue;
+		}
+		/* Dropped, and nobody could tell us. */
+		if (!window->mapped)
+			continue;
+		entry = *usm_table_pte(&window->parent, addr);
+		if (pte_none_mostly(entry))
+			continue;
+		if (unlikely(!pte_present(entry))) {
+			/* Bad memory: nobody may have it. */
+			set_pte_at(fork->child->mm, addr,
+				   usm_table_pte(&window->child, addr), entry);
+			continue;
+		}
+		page = usm_frame_page(domain, slot & USM_SLOT_FRAME);
+		if (unlikely(pinned) && folio_maybe_dma_pinned(page_folio(page)))
+			return;
+		usm_fork_share(fork, window, slot & USM_SLOT_FRAME, page);
+	}
+}
+
+/* The child's own copy of the page. False: no memory. */
+static bool usm_fork_copy(struct usm_fork *fork, struct usm_fork_window *window)
+{
+	struct usm_domain *domain = fork->parent->domain;
+	unsigned long at = window->at;
+	struct usm_table table;
+	struct page *page;
 	u32 frame;
 
 	if (!usm_frame_get_now(domain, &frame, false))
 		return false;
-	copy = usm_frame_page(domain, frame);
-	copy_highpage(copy, page);
-	copy->mapping = fork->child->family->file->f_mapping;
-	copy->index = usm_space_index(fork->child, at);
-	atomic_long_inc(usm_page_word(copy));
-	usm_frame_set_mapped(domain, frame, fork->child->id, at);
-	usm_count_add(domain, USM_N_MAPPED, 1);
+	page = usm_frame_page(domain, *usm_bucket_slot(window->from, at) & USM_SLOT_FRAME);
+	copy_highpage(usm_frame_page(domain, frame), page);
+	/* It was there, and nobody else has the child. */
+	while (!usm_table_lock_alloc(fork->child->mm, at << PAGE_SHIFT, &table))
+		cond_resched();
+	usm_frame_map_alone(fork->to, fork->child, window->to, at, frame, &table);
 	usm_count_add(domain, USM_N_COW_COPIED, 1);
 	trace_usm_cow_copy(fork->child, at, frame);
-	usm_slot_fill(fork->child, to, at, frame);
+	window->at++;
 	return true;
 }
 
-static void usm_fork_share(struct usm_fork *fork, struct usm_bucket *to, unsigned long at,
-			   u32 frame, struct page *page)
+/* False: no memory; the child may have got some. */
+static bool usm_fork_window(struct usm_fork *fork, struct usm_fork_window *window)
 {
-	struct usm_domain *domain = fork->parent->domain;
-
-	if ((u32)atomic_long_inc_return(usm_page_word(page)) == 2)
-		usm_count_add(domain, USM_N_SHARED, 1);
-	usm_frame_set_state(domain, frame, USM_FRAME_SHARED);
-	usm_slot_fill(fork->child, to, at, frame);
+	window->to = usm_space_bucket_make(fork->child, window->at);
+	if (!window->to)
+		return false;
+	for (;;) {
+		if (!usm_fork_lock(fork, window))
+			return false;
+		usm_fork_share_some(fork, window);
+		usm_fork_unlock(fork, window);
+		if (window->at == window->end)
+			return true;
+		if (!usm_fork_copy(fork, window))
+			return false;
+		if (window->at == window->end)
+			return true;
+	}
 }
 
-/* Give the child its slots. False: no memory; some may have been given. */
-static bool usm_fork_slots(struct usm_fork *fork, struct usm_fork_window *window)
+static bool usm_fork_windows(struct usm_fork *fork)
 {
-	struct usm_bucket *to;
-	unsigned long at;
+	struct usm_bucket *bucket;
+	unsigned long index;
 
-	to = usm_space_bucket_make(fork->child, window->first);
-	if (!to)
-		return false;
-	for (at = window->first; at < window->end; at++) {
-		u32 slot = *usm_bucket_slot(window->from, at);
-		struct page *page;
+	xa_for_each_range(&fork->parent->buckets, index, bucket,
+			  fork->first >> USM_WINDOW_SHIFT,
+			  (fork->end - 1) >> USM_WINDOW_SHIFT) {
+		unsigned long base = index << USM_WINDOW_SHIFT;
+		struct usm_fork_window window = {
+			.from = bucket,
+			.at = max(fork->first, base),
+			.end = min(fork->end, base + USM_WINDOW_PAGES),
+		};
 
-		if (!(slot & USM_SLOT_BUSY))
-			continue;
-		page = usm_frame_page(fork->parent->domain, slot & USM_SLOT_FRAME);
-		/* Unmapped everywhere in the parent: no new pin can appear now. */
-		if (unlikely(folio_maybe_dma_pinned(page_folio(page))) &&
-		    test_bit(MMF_HAS_PINNED, &fork->parent->mm->flags)) {
-			if (!usm_fork_copy(fork, to, at, page))
-				return false;
-		} else {
-			usm_fork_share(fork, to, at, slot & USM_SLOT_FRAME, page);
-		}
+		if (atomic_read(&bucket->used) && !usm_fork_window(fork, &window))
+			return false;
+		cond_resched();
 	}
 	return true;
 }
 
+/* ------------------------------------------------------------ who else watches */
+
 /*
- * Map what those slots of the window name that have `which` set: shared pages for
- * reading, the space's own for writing. None of them is busy any more.
+ * Map again what the parent has: what it shares, or may share with who reads it
+ * still, read-only.
  */
-static bool usm_fork_map(struct usm_space *space, struct vm_area_struct *vma,
-			 struct usm_bucket *bucket, unsigned long first, unsigned long end,
-			 u32 which)
+static void usm_fork_map_again(struct usm_fork *fork, struct usm_bucket *bucket,
+			       unsigned long first, unsigned long end)
 {
+	struct usm_space *space = fork->parent;
 	unsigned int mapped = 0;
 	struct usm_table table;
 	unsigned long at;
 
-	if (!usm_table_lock_alloc(space->mm, first << PAGE_SHIFT, &table))
-		return false;
+	/* Its table was not freed by the zap. */
+	while (!usm_table_lock_alloc(space->mm, first << PAGE_SHIFT, &table))
+		cond_resched();
 	for (at = first; at < end; at++) {
 		u32 *slot = usm_bucket_slot(bucket, at);
 		unsigned int once = 0;
 		struct page *page;
 		bool shared;
 
-		if (!(*slot & which) || (*slot & USM_SLOT_EVICTED))
+		if (!(*slot & USM_SLOT_BUSY))
 			continue;
 		WRITE_ONCE(*slot, *slot & ~USM_SLOT_BUSY);
 		page = usm_frame_page(space->domain, *slot & USM_SLOT_FRAME);
+		if (unlikely(PageHWPoison(page))) {
+			set_pte_at(space->mm, at << PAGE_SHIFT,
+				   usm_table_pte(&table, at << PAGE_SHIFT),
+				   swp_entry_to_pte(make_hwpoison_entry(page)));
+			continue;
+		}
 		/* What was clean may still be read by who shared it: see cow.c. */
 		shared = __test_and_clear_bit(at & (USM_WINDOW_PAGES - 1), bucket->clean) ||
 			 usm_page_refs(page) > 1;
-		usm_pte_map(vma, at << PAGE_SHIFT, usm_table_pte(&table, at << PAGE_SHIFT),
-			    page, shared ? USM_MAP_SHARED : USM_MAP_OWN, &once);
+		usm_pte_map(fork->from, at << PAGE_SHIFT,
+			    usm_table_pte(&table, at << PAGE_SHIFT), page,
+			    shared ? USM_MAP_SHARED : USM_MAP_OWN, &once);
 		if (once)
 			usm_mapped_stat_add(page, once);
 		mapped++;
 	}
 	usm_table_unlock(&table);
 	usm_rss_add(space->mm, mapped);
-	return true;
 }
-
-static void usm_fork_window(struct usm_fork *fork, struct usm_fork_window *window)
-{
-	bool copied = fork->child && !fork->child->broken && usm_fork_slots(fork, window);
-
-	/*
-	 * The parent first, whatever happened to the child: its pages must come
-	 * back. Its table was not freed by the zap.
-	 */
-	while (!usm_fork_map(fork->parent, fork->from, window->from, window->first,
-			     window->end, USM_SLOT_BUSY))
-		cond_resched();
-	if (!copied ||
-	    !usm_fork_map(fork->child, fork->to,
-			  usm_space_bucket(fork->child, window->first), window->first,
-			  window->end, USM_SLOT_SET))
-		usm_fork_break(fork);
-	cond_resched();
-}
-
-/* ---------------------------------------------------------------- one VMA */
 
 static bool usm_fork_mark_busy(struct usm_fork *fork)
 {
@@ -263,34 +357,32 @@ static bool usm_fork_mark_busy(struct usm_fork *fork)
 	return any;
 }
 
-/* Pages that the instance has: both name them, and each gets a copy. */
-static bool usm_fork_evicted(struct usm_fork *fork)
+/*
+ * KVM and others keep entries of their own, which must not write to what is shared
+ * now. Only a zap tells them.
+ */
+static void usm_fork_tell(struct usm_fork *fork)
 {
-	struct usm_bucket *bucket, *to;
-	unsigned long index, at;
+	struct usm_bucket *bucket;
+	unsigned long index;
 
+	if (!usm_fork_mark_busy(fork))
+		return;
+	usm_space_zap(fork->parent, fork->from, fork->first << PAGE_SHIFT,
+		      (fork->end - fork->first) << PAGE_SHIFT);
 	xa_for_each_range(&fork->parent->buckets, index, bucket,
 			  fork->first >> USM_WINDOW_SHIFT,
 			  (fork->end - 1) >> USM_WINDOW_SHIFT) {
 		unsigned long base = index << USM_WINDOW_SHIFT;
 
-		if (!atomic_read(&bucket->used))
-			continue;
-		for (at = max(fork->first, base);
-		     at < min(fork->end, base + USM_WINDOW_PAGES); at++) {
-			u32 slot = *usm_bucket_slot(bucket, at);
-
-			if (!(slot & USM_SLOT_EVICTED))
-				continue;
-			to = usm_space_bucket_make(fork->child, at);
-			if (!to)
-				return false;
-			usm_evicted_get(fork->parent->domain, slot & USM_SLOT_FRAME);
-			usm_slot_fill(fork->child, to, at, slot & ~USM_SLOT_SET);
-		}
+		if (atomic_read(&bucket->used))
+			usm_fork_map_again(fork, bucket, max(fork->first, base),
+					   min(fork->end, base + USM_WINDOW_PAGES));
+		cond_resched();
 	}
-	return true;
 }
+
+/* ---------------------------------------------------------------- one VMA */
 
 void usm_fork_vma(struct usm_space *parent, struct vm_area_struct *vma)
 {
@@ -300,8 +392,7 @@ void usm_fork_vma(struct usm_space *parent, struct vm_area_struct *vma)
 		.first = vma->vm_start >> PAGE_SHIFT,
 		.end = vma->vm_end >> PAGE_SHIFT,
 	};
-	struct usm_bucket *bucket;
-	unsigned long index;
+	bool copied;
 
 	mmap_assert_write_locked(parent->mm);
 	fork.from = find_vma(parent->mm, vma->vm_start);
@@ -316,28 +407,18 @@ void usm_fork_vma(struct usm_space *parent, struct vm_area_struct *vma)
 	usm_vma_set_cow(vma);
 	if (READ_ONCE(parent->broken))
 		WRITE_ONCE(fork.child->broken, true);
-	if (vma->vm_flags & VM_WIPEONFORK)
-		return;
-	if (!READ_ONCE(fork.child->broken) && !usm_fork_evicted(&fork))
-		usm_fork_break(&fork);
-	if (!usm_fork_mark_busy(&fork))
+	if ((vma->vm_flags & VM_WIPEONFORK) || READ_ONCE(fork.child->broken))
 		return;
 
 	/*
-	 * One zap for the VMA: it flushes, tells other notifiers (KVM, IOMMU) and
-	 * makes sure that no new pin appears between the look and the sharing.
+	 * Who pins pages without a lock looks at this afterwards: no pin appears
+	 * between the look for one and the protection.
 	 */
-	usm_space_zap(parent, fork.from, vma->vm_start, vma->vm_end - vma->vm_start);
-	xa_for_each_range(&parent->buckets, index, bucket, fork.first >> USM_WINDOW_SHIFT,
-			  (fork.end - 1) >> USM_WINDOW_SHIFT) {
-		unsigned long base = index << USM_WINDOW_SHIFT;
-		struct usm_fork_window window = {
-			.from = bucket,
-			.first = max(fork.first, base),
-			.end = min(fork.end, base + USM_WINDOW_PAGES),
-		};
-
-		if (atomic_read(&bucket->used))
-			usm_fork_window(&fork, &window);
-	}
+	raw_write_seqcount_begin(&parent->mm->write_protect_seq);
+	copied = usm_fork_windows(&fork);
+	raw_write_seqcount_end(&parent->mm->write_protect_seq);
+	if (!copied)
+		usm_fork_break(&fork);
+	if (READ_ONCE(parent->watched))
+		usm_fork_tell(&fork);
 }

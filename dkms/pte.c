@@ -19,7 +19,8 @@ static pmd_t *usm_pmd(struct mm_struct *mm, unsigned long addr)
 	return pmd_offset(pud, addr);
 }
 
-bool usm_table_lock(struct mm_struct *mm, unsigned long addr, struct usm_table *table)
+static bool usm_table_lock_class(struct mm_struct *mm, unsigned long addr,
+				 struct usm_table *table, int subclass)
 {
 	pmd_t *pmd, value;
 
@@ -34,7 +35,7 @@ bool usm_table_lock(struct mm_struct *mm, unsigned long addr, struct usm_table *
 		return false;
 	}
 	table->lock = pte_lockptr(mm, &value);
-	spin_lock(table->lock);
+	spin_lock_nested(table->lock, subclass);
 	if (unlikely(!pmd_same(value, READ_ONCE(*pmd)))) {
 		spin_unlock(table->lock);
 		rcu_read_unlock();
@@ -43,6 +44,16 @@ bool usm_table_lock(struct mm_struct *mm, unsigned long addr, struct usm_table *
 	rcu_read_unlock();
 	table->base = (pte_t *)pmd_page_vaddr(value);
 	return true;
+}
+
+bool usm_table_lock(struct mm_struct *mm, unsigned long addr, struct usm_table *table)
+{
+	return usm_table_lock_class(mm, addr, table, 0);
+}
+
+bool usm_table_lock_nested(struct mm_struct *mm, unsigned long addr, struct usm_table *table)
+{
+	return usm_table_lock_class(mm, addr, table, SINGLE_DEPTH_NESTING);
 }
 
 void usm_table_unlock(struct usm_table *table)

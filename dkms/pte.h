@@ -19,6 +19,8 @@ struct usm_table {
  * that tables of the VMA are not freed. False: there is none.
  */
 bool usm_table_lock(struct mm_struct *mm, unsigned long addr, struct usm_table *table);
+/* The same where another table's lock is held. */
+bool usm_table_lock_nested(struct mm_struct *mm, unsigned long addr, struct usm_table *table);
 void usm_table_unlock(struct usm_table *table);
 /* The same, made if need be; false: no memory. Sleeps. */
 bool usm_table_lock_alloc(struct mm_struct *mm, unsigned long addr,

@@ -11,6 +11,7 @@
 
 static usm_mmap_hook_t usm_mmap_hook;
 static usm_brk_hook_t usm_brk_hook;
+static usm_watch_hook_t usm_watch_hook;
 
 /* System calls get their arguments by pointer: brk(0), 64 and 32 bit. */
 static const struct pt_regs usm_brk_query;
@@ -46,6 +47,13 @@ static void notrace usm_on_brk32(unsigned long ip, unsigned long parent,
 		regs->di = (unsigned long)&usm_brk_query;
 }
 
+/* The mm is their second argument. */
+static void notrace usm_on_notifier(unsigned long ip, unsigned long parent,
+				    struct ftrace_ops *ops, struct ftrace_regs *fregs)
+{
+	usm_watch_hook((struct mm_struct *)ftrace_get_regs(fregs)->si);
+}
+
 /* Permanent: kernel.ftrace_enabled cannot be cleared under them. */
 #define USM_HOOK_FLAGS	(FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_PERMANENT)
 
@@ -58,6 +66,13 @@ static struct {
 #ifdef CONFIG_IA32_EMULATION
 	{ "__ia32_sys_brk", { .func = usm_on_brk32, .flags = USM_HOOK_FLAGS } },
 #endif
+	/* All that modules can call: any of them may be inlined into another. */
+	{ "__mmu_notifier_register", { .func = usm_on_notifier, .flags = USM_HOOK_FLAGS } },
+	{ "mmu_notifier_register", { .func = usm_on_notifier, .flags = USM_HOOK_FLAGS } },
+	{ "mmu_notifier_get_locked", { .func = usm_on_notifier, .flags = USM_HOOK_FLAGS } },
+	{ "mmu_interval_notifier_insert", { .func = usm_on_notifier, .flags = USM_HOOK_FLAGS } },
+	{ "mmu_interval_notifier_insert_locked",
+	  { .func = usm_on_notifier, .flags = USM_HOOK_FLAGS } },
 };
 
 static void usm_hooks_disarm_first(int nr)
@@ -68,12 +83,13 @@ static void usm_hooks_disarm_first(int nr)
 	}
 }
 
-int usm_hooks_arm(usm_mmap_hook_t mmap, usm_brk_hook_t brk)
+int usm_hooks_arm(usm_mmap_hook_t mmap, usm_brk_hook_t brk, usm_watch_hook_t watch)
 {
 	int i, err;
 
 	usm_mmap_hook = mmap;
 	usm_brk_hook = brk;
+	usm_watch_hook = watch;
 	for (i = 0; i < ARRAY_SIZE(usm_hooks); i++) {
 		struct ftrace_ops *ops = &usm_hooks[i].ops;
 		char *symbol = (char *)usm_hooks[i].symbol;

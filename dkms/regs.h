@@ -7,6 +7,8 @@
 
 #include <linux/types.h>
 
+struct mm_struct;
+
 /* Arguments of mmap_region(file, addr, len, vm_flags, pgoff, uf). */
 enum { USM_MMAP_FILE, USM_MMAP_ADDR, USM_MMAP_LEN, USM_MMAP_FLAGS, USM_MMAP_PGOFF };
 
@@ -17,12 +19,14 @@ struct usm_hook_args {
 
 typedef void (*usm_mmap_hook_t)(struct usm_hook_args *args);
 typedef bool (*usm_brk_hook_t)(unsigned long brk);
+/* Somebody is about to add an mmu notifier to the mm. */
+typedef void (*usm_watch_hook_t)(struct mm_struct *mm);
 
 /*
  * Atomic context, RCU watching. Returns an error that names what this kernel
  * lacks in the log. disarm() returns when no handler runs any more.
  */
-int usm_hooks_arm(usm_mmap_hook_t mmap, usm_brk_hook_t brk);
+int usm_hooks_arm(usm_mmap_hook_t mmap, usm_brk_hook_t brk, usm_watch_hook_t watch);
 void usm_hooks_disarm(void);
 
 #endif /* USM_REGS_H */

@@ -359,6 +359,7 @@ static int usm_space_register(struct usm_space *space)
 	bool signal = false, notify = false;
 	int tries = USM_REGISTER_TRIES, err;
 
+	space->watched = mm_has_notifiers(space->mm);
 	do {
 		signal |= test_and_clear_thread_flag(TIF_SIGPENDING);
 		notify |= test_and_clear_thread_flag(TIF_NOTIFY_SIGNAL);
