@@ -39,16 +39,25 @@ int usm_mapping_open(int domain_fd, struct usm_mapping **mapping);
 void usm_mapping_close(struct usm_mapping *mapping);
 
 /*
- * Frame `index` < frames. The two halves are each read as one; `page` is read
- * again until both belong together, as the uapi asks.
- */
-/*
  * All frames from this index on were never there: their table entries are not
  * worth the memory that the module would need to show them.
  */
 uint32_t usm_mapping_top(const struct usm_mapping *mapping);
 
+/*
+ * Frame `index` < frames. The two halves are each read as one; `page` is read
+ * again until both belong together, as the uapi asks.
+ */
 struct usm_frame usm_mapping_frame(const struct usm_mapping *mapping, uint32_t index);
+
+/* Only the state, with its flags, of a frame below the top. */
+static inline unsigned int usm_mapping_state(const struct usm_mapping *mapping, uint32_t index)
+{
+	const struct usm_frame *frame =
+		(const void *)(mapping->table + (size_t)index * mapping->info.frame_size);
+
+	return __atomic_load_n(&frame->state, __ATOMIC_RELAXED);
+}
 
 /* Supply ring of CPU `cpu` < rings: entries that fit now, entries that wait. */
 uint32_t usm_supply_room(const struct usm_mapping *mapping, uint32_t cpu);

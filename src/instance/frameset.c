@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WORD_BITS	64u
+#define WORD_BITS	USM_FRAMESET_WORD
 #define WORD_ORDER	6u	/* log2 of WORD_BITS */
 
 static uint32_t words_of(uint32_t bits)
@@ -98,6 +98,17 @@ static uint32_t range_change(struct usm_frameset *set, uint32_t frame, uint32_t 
 		count -= here;
 	}
 	return changed;
+}
+
+void usm_frameset_assign(struct usm_frameset *set, uint32_t word, uint64_t mask, uint64_t members)
+{
+	uint64_t old = set->words[word], new = (old & ~mask) | (members & mask);
+
+	if (new == old)
+		return;
+	set->count += (uint32_t)__builtin_popcountll(new & ~old);
+	set->count -= (uint32_t)__builtin_popcountll(old & ~new);
+	word_store(set, word, new);
 }
 
 uint32_t usm_frameset_add(struct usm_frameset *set, uint32_t frame, uint32_t count)

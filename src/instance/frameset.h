@@ -13,6 +13,7 @@
 
 #define USM_FRAMESET_NONE	UINT32_MAX
 #define USM_FRAMESET_MAX_ORDER	9
+#define USM_FRAMESET_WORD	64u	/* frames that one word shows */
 
 struct usm_frameset {
 	uint64_t *words;	/* bit n: frame n is a member */
@@ -33,6 +34,18 @@ void usm_frameset_empty(struct usm_frameset *set);
  */
 uint32_t usm_frameset_add(struct usm_frameset *set, uint32_t frame, uint32_t count);
 uint32_t usm_frameset_remove(struct usm_frameset *set, uint32_t frame, uint32_t count);
+
+/*
+ * Of the 64 frames from 64 * `word` on, those of `mask` become members or not, as
+ * `members` says. No frame of the mask is beyond the set's end.
+ */
+void usm_frameset_assign(struct usm_frameset *set, uint32_t word, uint64_t mask, uint64_t members);
+
+/* Those of the 64 that are members. */
+static inline uint64_t usm_frameset_word(const struct usm_frameset *set, uint32_t word)
+{
+	return set->words[word];
+}
 
 static inline bool usm_frameset_has(const struct usm_frameset *set, uint32_t frame)
 {

@@ -29,29 +29,28 @@ void usm_index_done(struct usm_index *index)
 	usm_frameset_done(&index->dirty);
 }
 
-static void frame_read(struct usm_index *index, const struct usm_mapping *mapping, uint32_t frame)
+/* `count` frames from `frame` on, which are of one word of the sets. */
+static void word_read(struct usm_index *index, const struct usm_mapping *mapping, uint32_t frame,
+		      uint32_t count)
 {
-	struct usm_frame entry = usm_mapping_frame(mapping, frame);
-	unsigned int state = entry.state & USM_FRAME_STATE_MASK;
+	uint32_t word = frame / USM_FRAMESET_WORD, low = frame % USM_FRAMESET_WORD;
+	uint64_t mask = 0, present = 0, free = 0, zeroed = 0;
 
-	if (state == USM_FRAME_NONE) {
-		/* A ring may still name it, but nobody gets it from there. */
-		usm_frameset_remove(&index->offered, frame, 1);
-		usm_frameset_remove(&index->present, frame, 1);
-	} else {
-		usm_frameset_add(&index->present, frame, 1);
-	}
+	for (uint64_t bit = UINT64_C(1) << low; count--; bit <<= 1) {
+		unsigned int flags = usm_mapping_state(mapping, frame++);
+		unsigned int state = flags & USM_FRAME_STATE_MASK;
 
-	if (state != USM_FRAME_FREE || usm_frameset_has(&index->offered, frame)) {
-		usm_frameset_remove(&index->idle, frame, 1);
-		usm_frameset_remove(&index->dirty, frame, 1);
-		return;
+		mask |= bit;
+		present |= state != USM_FRAME_NONE ? bit : 0;
+		free |= state == USM_FRAME_FREE ? bit : 0;
+		zeroed |= flags & USM_FRAME_ZEROED ? bit : 0;
 	}
-	usm_frameset_add(&index->idle, frame, 1);
-	if (entry.state & USM_FRAME_ZEROED)
-		usm_frameset_remove(&index->dirty, frame, 1);
-	else
-		usm_frameset_add(&index->dirty, frame, 1);
+	/* A ring may still name what is not there, but nobody gets it from there. */
+	usm_frameset_assign(&index->offered, word, mask & ~present, 0);
+	usm_frameset_assign(&index->present, word, mask, present);
+	free &= ~usm_frameset_word(&index->offered, word);
+	usm_frameset_assign(&index->idle, word, mask, free);
+	usm_frameset_assign(&index->dirty, word, mask, free & ~zeroed);
 }
 
 void usm_index_refresh(struct usm_index *index, const struct usm_mapping *mapping,
@@ -63,8 +62,14 @@ void usm_index_refresh(struct usm_index *index, const struct usm_mapping *mappin
 		return;
 	if (count > top - frame)
 		count = top - frame;
-	while (count--)
-		frame_read(index, mapping, frame++);
+	while (count) {
+		uint32_t left = USM_FRAMESET_WORD - frame % USM_FRAMESET_WORD;
+		uint32_t here = count < left ? count : left;
+
+		word_read(index, mapping, frame, here);
+		frame += here;
+		count -= here;
+	}
 }
 
 void usm_index_reset(struct usm_index *index, const struct usm_mapping *mapping)
