@@ -45,7 +45,7 @@ static void usm_cow_reuse(struct usm_space *space, struct page *page, unsigned l
 			  pte_t *pte, u32 frame)
 {
 	set_pte_at(space->mm, at << PAGE_SHIFT, pte,
-		   usm_pte_mkwrite(pte_mkdirty(pte_mkyoung(*pte))));
+		   usm_pte_mkwrite_dirty(pte_mkyoung(*pte)));
 	page->index = usm_space_index(space, at);
 	usm_frame_set_mapped(space->domain, frame, space->id, at);
 	usm_count_add(space->domain, USM_N_COW_REUSED, 1);

@@ -27,6 +27,8 @@ struct usm_fault {
 	struct usm_window window;
 	unsigned long page;		/* that faulted */
 	unsigned int nr_runs;
+	unsigned int run;		/* the frames before `taken` of it are mapped */
+	u32 taken;
 	bool last;			/* what it got nobody supplied: the want goes on */
 	struct usm_run runs[USM_FAULT_RUNS];
 };
@@ -78,7 +80,7 @@ bool usm_frame_get_spare(struct usm_domain *domain, u32 *frame)
 {
 	if (!usm_frame_find(domain, frame) && usm_grow_spare(domain, frame))
 		return false;
-	usm_frame_set_dirty(domain, *frame);
+	usm_frames_set_dirty(domain, *frame, 1);
 	return true;
 }
 
@@ -98,7 +100,7 @@ bool usm_frame_get_now(struct usm_domain *domain, u32 *frame, bool may_kill)
 			return false;
 		usm_count_add(domain, USM_N_FALLBACK_PAGES, 1);
 	}
-	usm_frame_set_dirty(domain, *frame);
+	usm_frames_set_dirty(domain, *frame, 1);
 	return true;
 }
 
@@ -254,12 +256,21 @@ static unsigned int usm_fault_claimed(const struct usm_fault *fault)
 
 static u32 usm_fault_next_frame(struct usm_fault *fault)
 {
-	struct usm_run *run = fault->runs;
+	while (fault->taken == fault->runs[fault->run].count) {
+		fault->run++;
+		fault->taken = 0;
+	}
+	return fault->runs[fault->run].frame + fault->taken++;
+}
 
-	while (!run->count)
-		run++;
-	run->count--;
-	return run->frame++;
+/* Before anybody can unmap them again: they are not zero any more. */
+static void usm_fault_set_dirty(struct usm_fault *fault)
+{
+	unsigned int i;
+
+	for (i = 0; i < fault->run; i++)
+		usm_frames_set_dirty(fault->domain, fault->runs[i].frame, fault->runs[i].count);
+	usm_frames_set_dirty(fault->domain, fault->runs[i].frame, fault->taken);
 }
 
 /* What was claimed and not needed: the instance hears of it as freed. */
@@ -267,73 +278,82 @@ static void usm_fault_unclaim(struct usm_fault *fault)
 {
 	unsigned int i;
 
-	for (i = 0; i < fault->nr_runs; i++) {
-		struct usm_run *run = fault->runs + i;
+	for (i = fault->run; i < fault->nr_runs; i++) {
+		u32 taken = i == fault->run ? fault->taken : 0;
+		u32 frame = fault->runs[i].frame + taken, left = fault->runs[i].count - taken;
 
-		if (!run->count)
+		if (!left)
 			continue;
-		usm_frames_unclaim(fault->domain, run->frame, run->count);
-		usm_event_post(fault->domain, USM_EV_FREED, 0, 0, run->frame, run->count, 0);
+		usm_frames_unclaim(fault->domain, frame, left);
+		usm_event_post(fault->domain, USM_EV_FREED, 0, 0, frame, left, 0);
 	}
 }
 
-/* Mapped pages of one node, for one update of its statistics. */
-struct usm_mapped {
-	struct page *page;
-	unsigned int nr;
-};
-
-static void usm_mapped_flush(struct usm_mapped *mapped)
+void usm_batch_begin(struct usm_batch *batch, struct vm_area_struct *vma, struct usm_space *space,
+		   struct usm_bucket *bucket)
 {
-	if (mapped->nr)
-		usm_mapped_stat_add(mapped->page, mapped->nr);
-	mapped->nr = 0;
+	*batch = (struct usm_batch){
+		.vma = vma,
+		.space = space,
+		.bucket = bucket,
+		.mapping = space->family->file->f_mapping,
+		.prot = pte_pgprot(usm_pte_own(pfn_pte(0, vma->vm_page_prot), vma)),
+	};
 }
 
-/*
- * Map a claimed frame into an empty entry and slot: table locked. The caller
- * accounts `*first` pages as mapped, one page of rss and of the domain.
- */
-static void usm_frame_map(struct vm_area_struct *vma, struct usm_space *space,
-			  struct usm_bucket *bucket, unsigned long at, u32 frame,
-			  pte_t *pte, unsigned int *first)
+static void usm_batch_account(struct usm_batch *batch)
 {
-	struct page *page = usm_frame_page(space->domain, frame);
+	if (batch->same)
+		usm_mapped_stat_add(batch->page, batch->same);
+	batch->same = 0;
+}
 
-	page->mapping = space->family->file->f_mapping;
-	page->index = usm_space_index(space, at);
-	atomic_long_inc(usm_page_word(page));
-	usm_slot_fill(space, bucket, at, frame);
-	usm_frame_set_mapped(space->domain, frame, space->id, at);
-	usm_pte_map(vma, at << PAGE_SHIFT, pte, page, USM_MAP_OWN, first);
+/* Nobody else knows the frame: no count of it has to be changed atomically. */
+static __always_inline void usm_batch_one(struct usm_batch *batch, unsigned long at, u32 frame,
+					pte_t *pte)
+{
+	struct usm_block *block = usm_frame_block(batch->space->domain, frame);
+	unsigned int i = frame & (USM_BLOCK_FRAMES - 1);
+	struct page *page = usm_block_page(block, i);
+
+	page->mapping = batch->mapping;
+	page->index = usm_space_index(batch->space, at);
+	atomic_long_set(usm_page_word(page), (unsigned long)frame << USM_PAGE_FRAME_SHIFT | 1);
+	get_page(page);
+	atomic_set(&page->_mapcount, 0);
+	usm_entry_set_mapped(block->table + i, block, batch->space->id, at);
+	WRITE_ONCE(*usm_bucket_slot(batch->bucket, at), USM_SLOT_SET | frame);
+	set_pte_at(batch->space->mm, at << PAGE_SHIFT, pte, pfn_pte(page_to_pfn(page), batch->prot));
+	if (unlikely(batch->same && page_to_nid(page) != page_to_nid(batch->page)))
+		usm_batch_account(batch);
+	batch->page = page;
+	batch->same++;
+	batch->nr++;
+}
+
+void usm_batch_page(struct usm_batch *batch, unsigned long at, u32 frame, pte_t *pte)
+{
+	usm_batch_one(batch, at, frame, pte);
+}
+
+void usm_batch_end(struct usm_batch *batch, struct usm_table *table)
+{
+	atomic_add(batch->nr, &batch->bucket->used);
+	usm_batch_account(batch);
+	usm_table_unlock(table);
+	usm_rss_add(batch->space->mm, batch->nr);
+	usm_count_add(batch->space->domain, USM_N_MAPPED, batch->nr);
 }
 
 void usm_frame_map_alone(struct vm_area_struct *vma, struct usm_space *space,
 			 struct usm_bucket *bucket, unsigned long at, u32 frame,
 			 struct usm_table *table)
 {
-	unsigned int first = 0;
+	struct usm_batch batch;
 
-	usm_frame_map(vma, space, bucket, at, frame,
-		      usm_table_pte(table, at << PAGE_SHIFT), &first);
-	if (first)
-		usm_mapped_stat_add(usm_frame_page(space->domain, frame), first);
-	usm_table_unlock(table);
-	usm_rss_add(space->mm, 1);
-	usm_count_add(space->domain, USM_N_MAPPED, 1);
-}
-
-static void usm_fault_map_one(struct vm_fault *vmf, struct usm_fault *fault,
-			      unsigned long at, pte_t *pte, struct usm_mapped *mapped)
-{
-	u32 frame = usm_fault_next_frame(fault);
-	struct page *page = usm_frame_page(fault->domain, frame);
-
-	usm_frame_set_dirty(fault->domain, frame);
-	if (mapped->nr && page_to_nid(page) != page_to_nid(mapped->page))
-		usm_mapped_flush(mapped);
-	mapped->page = page;
-	usm_frame_map(vmf->vma, fault->space, fault->bucket, at, frame, pte, &mapped->nr);
+	usm_batch_begin(&batch, vma, space, bucket);
+	usm_batch_one(&batch, at, frame, usm_table_pte(table, at << PAGE_SHIFT));
+	usm_batch_end(&batch, table);
 }
 
 /*
@@ -343,12 +363,13 @@ static void usm_fault_map_one(struct vm_fault *vmf, struct usm_fault *fault,
 static unsigned int usm_fault_map(struct vm_fault *vmf, struct usm_fault *fault,
 				  struct usm_table *table, bool *busy)
 {
-	unsigned int left = usm_fault_claimed(fault), mapped = 0;
-	struct usm_mapped stat = { .nr = 0 };
+	unsigned int left = usm_fault_claimed(fault);
 	unsigned long at = fault->page, next = fault->window.first;
 	struct usm_drop drop;
+	struct usm_batch batch;
 
 	usm_drop_init(&drop, fault->space);
+	usm_batch_begin(&batch, vmf->vma, fault->space, fault->bucket);
 	while (left) {
 		pte_t *pte = usm_table_pte(table, at << PAGE_SHIFT);
 		u32 slot = *usm_bucket_slot(fault->bucket, at);
@@ -361,8 +382,7 @@ static unsigned int usm_fault_map(struct vm_fault *vmf, struct usm_fault *fault,
 			/* Unmapped, and the notifier could not tell us. */
 			if (slot & USM_SLOT_SET)
 				usm_slot_drop(fault->bucket, at, &drop);
-			usm_fault_map_one(vmf, fault, at, pte, &stat);
-			mapped++;
+			usm_batch_one(&batch, at, usm_fault_next_frame(fault), pte);
 			left--;
 		}
 		if (next == fault->page)
@@ -371,19 +391,17 @@ static unsigned int usm_fault_map(struct vm_fault *vmf, struct usm_fault *fault,
 			break;
 		at = next++;
 	}
-	usm_mapped_flush(&stat);
-	usm_table_unlock(table);
+	if (batch.nr)
+		usm_fault_set_dirty(fault);
+	usm_batch_end(&batch, table);
 	usm_drop_finish(&drop);
-	return mapped;
+	return batch.nr;
 }
 
-static void usm_fault_account(struct vm_fault *vmf, struct usm_fault *fault,
-			      unsigned int mapped, u32 frame)
+static void usm_fault_account(struct usm_fault *fault, unsigned int mapped, u32 frame)
 {
 	struct usm_domain *domain = fault->domain;
 
-	usm_rss_add(vmf->vma->vm_mm, mapped);
-	usm_count_add(domain, USM_N_MAPPED, mapped);
 	usm_count_add(domain, USM_N_FAULTS, 1);
 	usm_count_add(domain, USM_N_FAULT_PAGES, mapped);
 	usm_count_add(domain, USM_N_BY_ORDER + ilog2(mapped), 1);
@@ -449,7 +467,7 @@ static vm_fault_t usm_fault(struct vm_fault *vmf)
 	}
 	mapped = usm_fault_map(vmf, &fault, &table, &busy);
 	if (mapped)
-		usm_fault_account(vmf, &fault, mapped, first);
+		usm_fault_account(&fault, mapped, first);
 	usm_fault_unclaim(&fault);
 	if (unlikely(busy))
 		usm_cow_wait(usm_bucket_slot(fault.bucket, fault.page));
@@ -457,7 +475,7 @@ static vm_fault_t usm_fault(struct vm_fault *vmf)
 }
 
 /* Its presence lets the kernel call ->fault under a VMA lock. Maps nothing. */
-static vm_fault_t usm_map_pages(struct vm_fault *vmf, pgoff_t start, pgoff_t end)
+static vm_fault_t usm_batch_pages(struct vm_fault *vmf, pgoff_t start, pgoff_t end)
 {
 	return 0;
 }
@@ -516,14 +534,14 @@ const struct vm_operations_struct usm_vm_ops_plain = {
 	.open = usm_vma_open,
 	.mremap = usm_vma_mremap,
 	.fault = usm_fault,
-	.map_pages = usm_map_pages,
+	.map_pages = usm_batch_pages,
 };
 
 const struct vm_operations_struct usm_vm_ops_cow = {
 	.open = usm_vma_open,
 	.mremap = usm_vma_mremap,
 	.fault = usm_fault,
-	.map_pages = usm_map_pages,
+	.map_pages = usm_batch_pages,
 	.page_mkwrite = usm_cow_mkwrite,
 };
 

@@ -45,7 +45,29 @@ enum usm_wait_why { USM_WAIT_SUPPLY, USM_WAIT_FREED, USM_WAIT_REFAULT };
 /* May its lock go, to be tried again? */
 bool usm_fault_may_wait(struct vm_fault *vmf);
 
-/* Map a claimed frame into an empty entry and slot, unlock the table, account it. */
+/*
+ * Pages that one task maps into empty entries and slots of one locked table, each with a
+ * claimed frame that is marked dirty: what they have in common, and what is not
+ * accounted yet.
+ */
+struct usm_batch {
+	struct vm_area_struct *vma;
+	struct usm_space *space;
+	struct usm_bucket *bucket;
+	struct address_space *mapping;
+	pgprot_t prot;
+	unsigned int nr;
+	struct page *page;		/* one of `same` pages of a node */
+	unsigned int same;
+};
+
+void usm_batch_begin(struct usm_batch *batch, struct vm_area_struct *vma, struct usm_space *space,
+		   struct usm_bucket *bucket);
+void usm_batch_page(struct usm_batch *batch, unsigned long page, u32 frame, pte_t *pte);
+/* Unlocks the table. */
+void usm_batch_end(struct usm_batch *batch, struct usm_table *table);
+
+/* All of that for one page. */
 void usm_frame_map_alone(struct vm_area_struct *vma, struct usm_space *space,
 			 struct usm_bucket *bucket, unsigned long page, u32 frame,
 			 struct usm_table *table);

@@ -78,26 +78,10 @@ static union usm_entry *usm_frame_entry(struct usm_domain *domain, u32 frame)
 	return usm_frame_block(domain, frame)->table + (frame & (USM_BLOCK_FRAMES - 1));
 }
 
-static void usm_entry_set(union usm_entry *entry, const struct usm_block *block,
-			  u32 space, u8 state)
-{
-	union usm_entry new = { .frame = {
-		.space = space,
-		.state = state,
-		.run = block->run,
-		.node = block->node,
-	} };
-
-	WRITE_ONCE(entry->word[0], new.word[0]);
-}
-
 void usm_frame_set_mapped(struct usm_domain *domain, u32 frame, u32 space, u64 page)
 {
-	struct usm_block *block = usm_frame_block(domain, frame);
-	union usm_entry *entry = usm_frame_entry(domain, frame);
-
-	usm_entry_set(entry, block, space, USM_FRAME_MAPPED);
-	WRITE_ONCE(entry->word[1], (entry->word[1] & ~USM_PAGE_MASK) | (page & USM_PAGE_MASK));
+	usm_entry_set_mapped(usm_frame_entry(domain, frame), usm_frame_block(domain, frame),
+			     space, page);
 }
 
 void usm_frame_set_state(struct usm_domain *domain, u32 frame, enum usm_frame_state state)
@@ -156,6 +140,16 @@ bool usm_frames_offered(struct usm_domain *domain, u32 frame, u32 count, u16 gen
 	return USM_FRAME_GENERATION(&usm_frame_entry(domain, frame)->frame) == generation;
 }
 
+/* Those of `count` frames from `frame` on that one word of a block's bitmaps shows. */
+static u32 usm_word_frames(u32 frame, u32 count, unsigned long *mask)
+{
+	unsigned int low = frame % BITS_PER_LONG;
+	u32 here = min_t(u32, BITS_PER_LONG - low, count);
+
+	*mask = GENMASK(low + here - 1, low);
+	return here;
+}
+
 /* Leading bits of mask that are set in word, as a mask. */
 static unsigned long usm_prefix(unsigned long word, unsigned long mask)
 {
@@ -171,12 +165,12 @@ u32 usm_frames_claim(struct usm_domain *domain, u32 frame, u32 count)
 	while (got < count) {
 		u32 at = frame + got;
 		struct usm_block *block = usm_frame_block(domain, at);
-		unsigned int i = at & (USM_BLOCK_FRAMES - 1), bit = i % BITS_PER_LONG;
-		unsigned int len = min_t(u32, BITS_PER_LONG - bit, count - got);
-		unsigned long mask = GENMASK(bit + len - 1, bit), old, take;
+		unsigned int i = at & (USM_BLOCK_FRAMES - 1);
+		unsigned long mask, old, take;
 
 		if (!block)
 			break;
+		usm_word_frames(at, count - got, &mask);
 		old = READ_ONCE(block->free[i / BITS_PER_LONG]);
 		do {
 			take = usm_prefix(old, mask);
@@ -223,31 +217,56 @@ void usm_frames_unclaim(struct usm_domain *domain, u32 frame, u32 count)
 	usm_count_add(domain, USM_N_FREE, count);
 }
 
+static unsigned long *usm_zeroed_word(struct usm_block *block, u32 frame)
+{
+	return &block->zeroed[(frame & (USM_BLOCK_FRAMES - 1)) / BITS_PER_LONG];
+}
+
 u32 usm_frames_zero(struct usm_domain *domain, u32 frame, u32 count)
 {
-	u32 i, done = 0;
+	u32 done = 0;
 
-	for (i = 0; i < count; i++) {
-		struct usm_block *block = usm_frame_block(domain, frame + i);
-		unsigned int n = (frame + i) & (USM_BLOCK_FRAMES - 1);
+	while (count) {
+		struct usm_block *block = usm_frame_block(domain, frame);
+		unsigned long mask, *zeroed = usm_zeroed_word(block, frame);
+		u32 here = usm_word_frames(frame, count, &mask), base = frame & -BITS_PER_LONG;
 
-		if (test_bit(n, block->zeroed))
-			continue;
-		clear_highpage(usm_block_page(block, n));
-		set_bit(n, block->zeroed);
-		usm_frame_show_free(block, n);
-		done++;
+		/* Of a claimed frame only we change the bit. */
+		for (mask &= ~READ_ONCE(*zeroed); mask; mask &= mask - 1) {
+			unsigned int bit = __ffs(mask);
+			unsigned int i = (base + bit) & (USM_BLOCK_FRAMES - 1);
+
+			clear_highpage(usm_block_page(block, i));
+			set_bit(bit, zeroed);
+			usm_frame_show_free(block, i);
+			done++;
+		}
+		frame += here;
+		count -= here;
 	}
 	if (done)
 		usm_count_add(domain, USM_N_ZEROED, done);
 	return done;
 }
 
-void usm_frame_set_dirty(struct usm_domain *domain, u32 frame)
+void usm_frames_set_dirty(struct usm_domain *domain, u32 frame, u32 count)
 {
-	if (test_and_clear_bit(frame & (USM_BLOCK_FRAMES - 1),
-			       usm_frame_block(domain, frame)->zeroed))
-		usm_count_add(domain, USM_N_ZEROED, -1);
+	u32 zeroed = 0;
+
+	while (count) {
+		unsigned long mask, *word = usm_zeroed_word(usm_frame_block(domain, frame), frame);
+		u32 here = usm_word_frames(frame, count, &mask);
+
+		mask &= READ_ONCE(*word);
+		if (mask) {
+			atomic_long_andnot(mask, (atomic_long_t *)word);
+			zeroed += hweight_long(mask);
+		}
+		frame += here;
+		count -= here;
+	}
+	if (zeroed)
+		usm_count_add(domain, USM_N_ZEROED, -(s64)zeroed);
 }
 
 bool usm_frame_pick(struct usm_domain *domain, u32 *frame)

@@ -103,11 +103,31 @@ void usm_frames_unclaim(struct usm_domain *domain, u32 frame, u32 count);
 /* Zero what is not zero yet; claimed by the caller. Returns how many were zeroed. */
 u32 usm_frames_zero(struct usm_domain *domain, u32 frame, u32 count);
 
-/* Its content is about to change; claimed by the caller. */
-void usm_frame_set_dirty(struct usm_domain *domain, u32 frame);
+/* Their content is about to change; claimed by the caller. */
+void usm_frames_set_dirty(struct usm_domain *domain, u32 frame, u32 count);
 
 /* Claim any one free frame, zeroed ones first; false: none is free. */
 bool usm_frame_pick(struct usm_domain *domain, u32 *frame);
+
+static inline void usm_entry_set(union usm_entry *entry, const struct usm_block *block,
+				 u32 space, u8 state)
+{
+	union usm_entry new = { .frame = {
+		.space = space,
+		.state = state,
+		.run = block->run,
+		.node = block->node,
+	} };
+
+	WRITE_ONCE(entry->word[0], new.word[0]);
+}
+
+static inline void usm_entry_set_mapped(union usm_entry *entry, const struct usm_block *block,
+					u32 space, u64 page)
+{
+	usm_entry_set(entry, block, space, USM_FRAME_MAPPED);
+	WRITE_ONCE(entry->word[1], (entry->word[1] & ~USM_PAGE_MASK) | (page & USM_PAGE_MASK));
+}
 
 /* A claimed frame is about to be mapped. */
 void usm_frame_set_mapped(struct usm_domain *domain, u32 frame, u32 space, u64 page);

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "compat/compat.h"
 #include "pte.h"
 
 static pmd_t *usm_pmd(struct mm_struct *mm, unsigned long addr)
@@ -87,16 +86,11 @@ bool usm_table_lock_alloc(struct mm_struct *mm, unsigned long addr,
 void usm_pte_map(struct vm_area_struct *vma, unsigned long addr, pte_t *pte,
 		 struct page *page, enum usm_map how, unsigned int *first)
 {
-	pte_t entry = pte_mkyoung(mk_pte(page, vma->vm_page_prot));
+	pte_t entry = mk_pte(page, vma->vm_page_prot);
 
-	if (how == USM_MAP_SHARED) {
-		/* Clean: mprotect() makes dirty entries writable unasked. */
-		entry = pte_wrprotect(pte_mkclean(entry));
-	} else {
-		entry = pte_mkdirty(entry);
-		if (vma->vm_flags & VM_WRITE)
-			entry = usm_pte_mkwrite(entry);
-	}
+	/* Clean: mprotect() makes dirty entries writable unasked. */
+	entry = how == USM_MAP_SHARED ? pte_mkyoung(pte_wrprotect(pte_mkclean(entry))) :
+					usm_pte_own(entry, vma);
 	get_page(page);
 	if (atomic_inc_and_test(&page->_mapcount))
 		(*first)++;

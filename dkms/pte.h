@@ -5,6 +5,8 @@
 #include <linux/mm.h>
 #include <linux/pgtable.h>
 
+#include "compat/compat.h"
+
 /*
  * One locked page table: 512 entries, the same window that a bucket describes.
  * Its lock is the bucket's lock while the mm lives.
@@ -37,6 +39,14 @@ static inline pte_t *usm_table_pte(struct usm_table *table, unsigned long addr)
  * page of rss each. Table locked; the entry is empty.
  */
 enum usm_map { USM_MAP_OWN, USM_MAP_SHARED };
+
+/* For a page that is the mm's own: writable where the VMA is. */
+static inline pte_t usm_pte_own(pte_t entry, const struct vm_area_struct *vma)
+{
+	entry = pte_mkyoung(entry);
+	return vma->vm_flags & VM_WRITE ? usm_pte_mkwrite_dirty(entry) : pte_mkdirty(entry);
+}
+
 void usm_pte_map(struct vm_area_struct *vma, unsigned long addr, pte_t *pte,
 		 struct page *page, enum usm_map how, unsigned int *first);
 

@@ -41,13 +41,20 @@ static inline void usm_zap_range(struct vm_area_struct *vma, unsigned long addr,
 #endif
 }
 
-static inline pte_t usm_pte_mkwrite(pte_t pte)
+/*
+ * Writable, and dirty in the bit that the CPU would set: where it has set it nobody has to
+ * flush before the entry is made clean. In this order, or an entry for reading
+ * keeps its dirt in another bit (shadow stacks).
+ */
+static inline pte_t usm_pte_mkwrite_dirty(pte_t pte)
 {
+	pte = pte_mkclean(pte);
 #ifdef USM_HAVE_PTE_NOVMA
-	return pte_mkwrite_novma(pte);
+	pte = pte_mkwrite_novma(pte);
 #else
-	return pte_mkwrite(pte);
+	pte = pte_mkwrite(pte);
 #endif
+	return pte_mkdirty(pte);
 }
 
 /* Before changing a VMA under the mmap lock held for writing. */
