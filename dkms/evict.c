@@ -337,7 +337,8 @@ static void usm_evict_finish(struct usm_eviction *ev, struct usm_sharer *sharer)
 			continue;
 		page = usm_frame_page(ev->domain, ev->frame + i);
 		usm_pte_map(sharer->vma, at << PAGE_SHIFT, pte, page,
-			    test_bit(i, sharer->clean) ? USM_MAP_SHARED : USM_MAP_OWN, &first);
+			    test_bit(i, sharer->clean) || usm_page_refs(page) > 1 ?
+			    USM_MAP_SHARED : USM_MAP_OWN, &first);
 		if (first)
 			usm_mapped_stat_add(page, first);
 		back++;

@@ -139,6 +139,18 @@ static void usm_fork_unlock(struct usm_fork *fork, struct usm_fork_window *windo
 	window->shared = 0;
 }
 
+/* One slot more that names the frame: the child's. */
+static void usm_fork_name(struct usm_fork *fork, struct usm_fork_window *window, u32 frame,
+			  struct page *page)
+{
+	if ((u32)atomic_long_inc_return(usm_page_word(page)) == 2) {
+		usm_frame_set_state(fork->parent->domain, frame, USM_FRAME_SHARED);
+		window->shared++;
+	}
+	WRITE_ONCE(*usm_bucket_slot(window->to, window->at), USM_SLOT_SET | frame);
+	window->slots++;
+}
+
 /*
  * Both entries read-only, and clean: mprotect() makes dirty ones writable unasked.
  * The parent's other threads may write until dup_mmap() flushes, as with stock
@@ -147,7 +159,7 @@ static void usm_fork_unlock(struct usm_fork *fork, struct usm_fork_window *windo
 static void usm_fork_share(struct usm_fork *fork, struct usm_fork_window *window, u32 frame,
 			   struct page *page)
 {
-	unsigned long at = window->at, addr = at << PAGE_SHIFT;
+	unsigned long addr = window->at << PAGE_SHIFT;
 	pte_t *pte = usm_table_pte(&window->parent, addr), entry = *pte;
 
 	if (pte_write(entry) || pte_dirty(entry)) {
@@ -157,15 +169,21 @@ static void usm_fork_share(struct usm_fork *fork, struct usm_fork_window *window
 	}
 	get_page(page);
 	atomic_inc(&page->_mapcount);
-	if ((u32)atomic_long_inc_return(usm_page_word(page)) == 2) {
-		usm_frame_set_state(fork->parent->domain, frame, USM_FRAME_SHARED);
-		window->shared++;
-	}
-	WRITE_ONCE(*usm_bucket_slot(window->to, at), USM_SLOT_SET | frame);
+	usm_fork_name(fork, window, frame, page);
 	set_pte_at(fork->child->mm, addr, usm_table_pte(&window->child, addr),
-		   pte_mkold(entry));
-	window->slots++;
+		   pte_clear_uffd_wp(pte_mkold(entry)));
 	window->pages++;
+}
+
+/* Bad memory: whoever touches it has lost it, in the child too. */
+static void usm_fork_poison(struct usm_fork *fork, struct usm_fork_window *window, u32 frame,
+			    struct page *page)
+{
+	unsigned long addr = window->at << PAGE_SHIFT;
+
+	usm_fork_name(fork, window, frame, page);
+	set_pte_at(fork->child->mm, addr, usm_table_pte(&window->child, addr),
+		   swp_entry_to_pte(make_hwpoison_entry(page)));
 }
 
 /*
@@ -198,13 +216,11 @@ static void usm_fork_share_some(struct usm_fork *fork, struct usm_fork_window *w
 		entry = *usm_table_pte(&window->parent, addr);
 		if (pte_none_mostly(entry))
 			continue;
-		if (unlikely(!pte_present(entry))) {
-			/* Bad memory: nobody may have it. */
-			set_pte_at(fork->child->mm, addr,
-				   usm_table_pte(&window->child, addr), entry);
+		page = usm_frame_page(domain, slot & USM_SLOT_FRAME);
+		if (unlikely(PageHWPoison(page) || !pte_present(entry))) {
+			usm_fork_poison(fork, window, slot & USM_SLOT_FRAME, page);
 			continue;
 		}
-		page = usm_frame_page(domain, slot & USM_SLOT_FRAME);
 		if (unlikely(pinned) && folio_maybe_dma_pinned(page_folio(page)))
 			return;
 		usm_fork_share(fork, window, slot & USM_SLOT_FRAME, page);
@@ -290,9 +306,9 @@ static void usm_fork_map_again(struct usm_fork *fork, struct usm_bucket *bucket,
 	struct usm_table table;
 	unsigned long at;
 
-	/* Its table was not freed by the zap. */
-	while (!usm_table_lock_alloc(space->mm, first << PAGE_SHIFT, &table))
-		cond_resched();
+	/* Where there is none nothing was mapped; the zap has freed none. */
+	if (!usm_table_lock(space->mm, first << PAGE_SHIFT, &table))
+		return;
 	for (at = first; at < end; at++) {
 		u32 *slot = usm_bucket_slot(bucket, at);
 		unsigned int once = 0;

@@ -66,7 +66,7 @@ static struct {
 #ifdef CONFIG_IA32_EMULATION
 	{ "__ia32_sys_brk", { .func = usm_on_brk32, .flags = USM_HOOK_FLAGS } },
 #endif
-	/* All that modules can call: any of them may be inlined into another. */
+	/* The first is what the others call, with the mmap lock held. */
 	{ "__mmu_notifier_register", { .func = usm_on_notifier, .flags = USM_HOOK_FLAGS } },
 	{ "mmu_notifier_register", { .func = usm_on_notifier, .flags = USM_HOOK_FLAGS } },
 	{ "mmu_notifier_get_locked", { .func = usm_on_notifier, .flags = USM_HOOK_FLAGS } },
