@@ -32,6 +32,9 @@ struct usm_family {
  */
 struct usm_bucket {
 	atomic_t used;			/* slots that are set */
+	/* Copy-on-write: where it would go on, and how many pages it took last. */
+	u16 cow_next;
+	u16 cow_run;
 	/* fork only: was shared once, and is not known to be ours alone again. */
 	DECLARE_BITMAP(clean, USM_WINDOW_PAGES);
 	u32 slot[USM_WINDOW_PAGES];

@@ -162,7 +162,7 @@ enum usm_event_type {
 	USM_EV_SPACE_FORK = 7,	/* space; arg: parent space << 32 | tgid of the parent */
 	USM_EV_SPACE_EXIT = 8,	/* space: the last of its frames is unmapped */
 	USM_EV_FALLBACK = 9,	/* arg: enum usm_fallback_why */
-	USM_EV_COW = 10,	/* space, page, frame: a page was copied into frame */
+	USM_EV_COW = 10,	/* space, page, frame, count: pages were copied into frames */
 	USM_EV_BROKEN = 11,	/* space: a copy failed in fork; its faults are SIGBUS */
 	USM_EV_OOM = 12,	/* space; arg: thread id that was killed */
 	USM_EV_RELEASED = 13,	/* the domain ends when its last space is gone */

@@ -342,11 +342,67 @@ static void reuse_run(void)
 	memory_unmap(area, pages * PAGE);
 }
 
+/* ------------------------- two threads write to what is theirs alone any moment */
+
+#define WRITERS		2
+
+struct writer {
+	char *area;
+	size_t pages;
+	unsigned int word;
+	uint64_t value;
+	pthread_t thread;
+};
+
+static void *writer_run(void *context)
+{
+	struct writer *writer = context;
+
+	for (size_t page = 0; page < writer->pages; page++)
+		((uint64_t *)(writer->area + page * PAGE))[writer->word] = writer->value;
+	return NULL;
+}
+
+static void brief_child(void *context)
+{
+	usleep(*(useconds_t *)context);
+}
+
+/* Each thread may find the page shared, or its own again: no word of the other is lost. */
+static void writers_run(void)
+{
+	struct writer writers[WRITERS];
+	size_t pages = 32;
+	char *area = memory_map(pages * PAGE);
+
+	for (uint64_t round = 1; round <= stress_times(20); round++) {
+		useconds_t life = (useconds_t)round * 997 % 20000;
+		pid_t child;
+
+		pattern_fill(area, pages * PAGE, 4, 0, (uint32_t)round);
+		child = child_start(brief_child, &life);
+		for (unsigned int i = 0; i < WRITERS; i++) {
+			writers[i] = (struct writer){ area, pages, 7 * i, round << 8 | i, 0 };
+			must(pthread_create(&writers[i].thread, NULL, writer_run, &writers[i]) == 0,
+			     "cannot start a thread");
+		}
+		for (unsigned int i = 0; i < WRITERS; i++)
+			pthread_join(writers[i].thread, NULL);
+		child_join(child);
+		for (size_t page = 0; page < pages; page++)
+			for (unsigned int i = 0; i < WRITERS; i++)
+				word_verify((uint64_t *)(area + page * PAGE) + 7 * i, writers[i].value,
+					    "word beside another thread's");
+	}
+	memory_unmap(area, pages * PAGE);
+}
+
 const struct scenario fork_scenarios[] = {
 	{ "fork-tree", "fork trees, writes and discards on all sides", tree_run },
 	{ "fork-chain", "descendants that outlive their ancestors", chain_run },
 	{ "fork-threads", "fork while other threads write", race_run },
 	{ "fork-both", "both sides copy the same pages at once", both_run },
+	{ "fork-writers", "two threads write to the same pages while a child ends", writers_run },
 	{ "fork-reuse", "pages that are no longer shared", reuse_run },
 	{ 0 }
 };
