@@ -194,17 +194,15 @@ static void ahead_tests(struct bound *bound, struct guest *guest)
 /* What the guest waits for; a wrong content first for each. */
 static void asked_tests(struct bound *bound, struct guest *guest)
 {
+	struct usm_event event;
 	uint32_t asked = 0;
 
 	vault_forget(bound);
 	evict_all(bound);
 	guest_touch_begin(guest, 0);
-	for (;;) {
-		struct usm_event event;
+	while (guest_event(guest, bound, USM_EV_REFAULT, &event)) {
 		uint32_t i = 0;
 
-		if (!bound_event(bound, USM_EV_REFAULT, asked < PAGES ? 5000 : 500, &event))
-			break;
 		while (i < vault.count && vault.keys[i] != event.arg)
 			i++;
 		if (!expect(i < vault.count, "a key that was not given: %llx",
@@ -222,13 +220,13 @@ static void asked_tests(struct bound *bound, struct guest *guest)
 	expect(asked >= PAGES, "%u pages were asked for", asked);
 }
 
-/* What is asked for comes back until nobody asks; returns how often processes shared it. */
-static uint32_t answer(struct bound *bound)
+/* What it asks for comes back until it is done; returns how often processes shared it. */
+static uint32_t answer(struct bound *bound, struct guest *guest)
 {
 	struct usm_event event;
 	uint32_t shared = 0;
 
-	while (bound_event(bound, USM_EV_REFAULT, 500, &event)) {
+	while (guest_event(guest, bound, USM_EV_REFAULT, &event)) {
 		uint32_t i = 0;
 		int r;
 
@@ -257,17 +255,17 @@ static void shared_tests(struct bound *bound, struct guest *guest)
 	expect_number(stat.frames_shared, 0);
 	expect_number(stat.frames_mapped, 0);
 	guest_touch_begin(guest, 0);
-	expect(answer(bound) >= PAGES, "the pages were not shared while they were away");
+	expect(answer(bound, guest) >= PAGES, "the pages were not shared while they were away");
 	expect(guest_touch_end(guest), "the parent's memory");
 	guest_join_begin(guest);
-	expect_number(answer(bound), 0);
+	expect_number(answer(bound, guest), 0);
 	expect(guest_touch_end(guest), "the child's memory");
 	expect(guest_verify(guest), "the parent's memory after the child wrote to its own");
 	/* Who shared them is gone: not shared any more, whatever the table says. */
 	vault_forget(bound);
 	evict_all(bound);
 	guest_touch_begin(guest, 0);
-	expect_number(answer(bound), 0);
+	expect_number(answer(bound, guest), 0);
 	expect(guest_touch_end(guest), "memory that was shared once");
 }
 
@@ -300,8 +298,13 @@ static void crowd_tests(struct bound *bound, struct guest *guest)
 /* Nobody answers: the domain falls back, and the next instance is asked again. */
 static void deadline_tests(struct bound *bound, struct guest *guest)
 {
+	struct usm_tune tune = {
+		.size = sizeof(tune), .flags = USM_TUNE_DEADLINE, .deadline_ms = DEADLINE_MS / 10,
+	};
 	struct usm_event event;
 
+	/* It has several of them for what it evicted. */
+	expect_ok(domain_ioctl(bound->domain.fd, USM_IOC_TUNE, &tune));
 	vault_forget(bound);
 	evict_all(bound);
 	guest_touch_begin(guest, 0);
@@ -309,6 +312,8 @@ static void deadline_tests(struct bound *bound, struct guest *guest)
 	for (int i = 0; i < 400 && bound_stat(bound).state == USM_FALLBACK_NONE; i++)
 		usleep(50000);
 	expect_number(bound_stat(bound).state, USM_FALLBACK_DEADLINE);
+	tune.deadline_ms = DEADLINE_MS;
+	expect_ok(domain_ioctl(bound->domain.fd, USM_IOC_TUNE, &tune));
 	/* Out of the table, as one that has not seen the events. */
 	expect_ok(domain_arm(&bound->domain, NULL));
 	for (uint32_t i = 0; i < vault.count; i++)

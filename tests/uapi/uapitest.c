@@ -120,19 +120,28 @@ struct usm_stat bound_stat(const struct bound *bound)
 	return stat;
 }
 
+/* The next of this type that is there; what comes before it is dropped. */
+static bool event_take(struct bound *bound, uint16_t type, struct usm_event *ret)
+{
+	struct usm_event event;
+
+	while (domain_event_take(&bound->domain, &event)) {
+		if (event.type != type)
+			continue;
+		if (ret)
+			*ret = event;
+		return true;
+	}
+	return false;
+}
+
 bool bound_event(struct bound *bound, uint16_t type, int timeout_ms, struct usm_event *ret)
 {
 	struct pollfd poll_fd = { .fd = bound->domain.fd, .events = POLLIN };
-	struct usm_event event;
 
 	for (;;) {
-		while (domain_event_take(&bound->domain, &event)) {
-			if (event.type != type)
-				continue;
-			if (ret)
-				*ret = event;
+		if (event_take(bound, type, ret))
 			return true;
-		}
 		if (poll(&poll_fd, 1, timeout_ms) <= 0 || !(poll_fd.revents & POLLIN))
 			return false;
 	}
@@ -318,6 +327,25 @@ void guest_start(struct guest *guest, const struct bound *bound)
 void guest_touch_begin(struct guest *guest, uint32_t pages)
 {
 	expect(write(guest->to, &pages, sizeof(pages)) == sizeof(pages), "the guest is gone");
+}
+
+bool guest_event(struct guest *guest, struct bound *bound, uint16_t type, struct usm_event *ret)
+{
+	struct pollfd fds[] = {
+		{ .fd = bound->domain.fd, .events = POLLIN },
+		{ .fd = guest->from, .events = POLLIN },
+	};
+
+	do {
+		/* Asked first: when it is done, all that it waited for has been told. */
+		bool done = fds[1].revents;
+
+		if (event_take(bound, type, ret))
+			return true;
+		if (done)
+			return false;
+	} while (poll(fds, 2, PATIENCE_MS) > 0);
+	return false;
 }
 
 bool guest_touch_end(struct guest *guest)

@@ -66,6 +66,8 @@ bool guest_touch(struct guest *guest, uint32_t pages);
 /* The same in two steps, for faults that have to wait. */
 void guest_touch_begin(struct guest *guest, uint32_t pages);
 bool guest_touch_end(struct guest *guest);
+/* The next event of this type while it has not answered; false: it has. */
+bool guest_event(struct guest *guest, struct bound *bound, uint16_t type, struct usm_event *ret);
 /* Verify everything that was touched so far. */
 bool guest_verify(struct guest *guest);
 /* A child with the same memory, which verifies it when all are joined, and ends. */
