@@ -74,10 +74,15 @@ static void usm_cow_reuse(struct usm_space *space, struct page *page, unsigned l
 	trace_usm_cow_reuse(space, at, frame);
 }
 
-static void usm_cow_give_back(struct usm_domain *domain, u32 frame)
+static void usm_cow_give_back(struct usm_domain *domain, const u32 *frames, unsigned int nr)
 {
-	usm_frame_set_free(domain, frame);
-	usm_event_post(domain, USM_EV_FREED, 0, 0, frame, 1, 0);
+	unsigned int first, i;
+
+	for (first = 0; first < nr; first = i) {
+		for (i = first; i < nr && frames[i] == frames[first] + (i - first); i++)
+			usm_frame_set_free(domain, frames[i]);
+		usm_event_post(domain, USM_EV_FREED, 0, 0, frames[first], i - first, 0);
+	}
 }
 
 /*
@@ -124,16 +129,21 @@ static void usm_cow_went(struct usm_cow *cow, unsigned int nr)
 	cow->bucket->cow_run = nr;
 }
 
-/* The next page, if it is read-only as the first is; or NULL. Table locked. */
+/*
+ * The next page, if it is read-only as the first is; or NULL. Bad memory is left to who
+ * touches it, and what a userfaultfd protects must fault. Table locked.
+ */
 static struct page *usm_cow_next(struct usm_cow *cow, unsigned long at, pte_t pte)
 {
 	u32 slot = *usm_bucket_slot(cow->bucket, at);
 	struct page *page;
 
-	if (!pte_present(pte))
+	if (!pte_present(pte) || pte_uffd_wp(pte))
 		return NULL;
 	page = pte_page(pte);
-	return usm_cow_still(cow->space, slot, pte, page) ? page : NULL;
+	if (PageHWPoison(page) || !usm_cow_still(cow->space, slot, pte, page))
+		return NULL;
+	return page;
 }
 
 /*
@@ -156,10 +166,14 @@ static void usm_cow_gather(struct usm_cow *cow, struct usm_table *table, bool re
 				      *usm_bucket_slot(cow->bucket, at) & USM_SLOT_FRAME);
 			continue;
 		}
+		/* Where I/O may be writing into it, from before the fork. */
+		if (page_count(page) > usm_page_refs(page) + 1)
+			break;
 		get_page(page);
 		cow->page[cow->nr] = page;
 	}
-	usm_cow_went(cow, cow->nr);
+	if (reuse)
+		usm_cow_went(cow, cow->nr);
 }
 
 static void usm_cow_put_from(struct usm_cow *cow, unsigned int first)
@@ -183,8 +197,9 @@ static bool usm_cow_frames(struct usm_cow *cow)
 
 	if (!usm_frame_get_now(domain, &cow->frame[0], cow->space->mm == current->mm))
 		return false;
-	if (cow->nr > 1 && usm_domain_armed(domain))
-		nr_runs = usm_supply_take(domain, cow->nr - 1, runs, USM_COW_RUNS);
+	if (cow->nr > 1 && usm_domain_armed(domain) && !READ_ONCE(domain->starved) &&
+	    !READ_ONCE(domain->limited))
+		nr_runs = usm_supply_take_here(domain, cow->nr - 1, runs, USM_COW_RUNS);
 	for (i = 0; i < nr_runs; i++) {
 		usm_frames_set_dirty(domain, runs[i].frame, runs[i].count);
 		while (runs[i].count--)
@@ -211,6 +226,8 @@ static unsigned int usm_cow_mark(struct usm_cow *cow)
 			break;
 		WRITE_ONCE(*slot, *slot | USM_SLOT_BUSY);
 	}
+	if (i)
+		usm_cow_went(cow, i);
 	usm_table_unlock(&table);
 	return i;
 }
@@ -263,12 +280,28 @@ static void usm_cow_replace(struct usm_cow *cow, unsigned int nr)
 	}
 	usm_batch_end(&batch, &table);
 	usm_cow_tell(cow, dropped, nr);
+	/* Else they would be held for a tick more. */
+	usm_cow_put_from(cow, 1);
 	usm_drop_finish(&drop);
 	for (i = 0; i < nr; i++) {
 		usm_cow_wake(usm_bucket_slot(cow->bucket, cow->at + i));
 		if (unlikely(dropped[i]))
-			usm_cow_give_back(space->domain, cow->frame[i]);
+			usm_cow_give_back(space->domain, &cow->frame[i], 1);
 	}
+}
+
+/* How many of the pages could be copied: their memory may have gone bad. */
+static unsigned int usm_cow_copy(struct usm_cow *cow)
+{
+	unsigned int i;
+
+	for (i = 0; i < cow->nr; i++)
+		if (copy_mc_user_highpage(usm_frame_page(cow->space->domain, cow->frame[i]),
+					  cow->page[i], (cow->at + i) << PAGE_SHIFT, cow->vma))
+			break;
+	usm_cow_give_back(cow->space->domain, cow->frame + i, cow->nr - i);
+	usm_cow_put_from(cow, i);
+	return i;
 }
 
 vm_fault_t usm_cow_mkwrite(struct vm_fault *vmf)
@@ -283,11 +316,13 @@ vm_fault_t usm_cow_mkwrite(struct vm_fault *vmf)
 		.page = { vmf->page },
 	};
 	struct usm_table table;
-	unsigned int i, nr;
+	unsigned int nr;
 	pte_t *pte;
 	bool reuse;
 	u32 *slot;
 
+	if (unlikely(PageHWPoison(vmf->page)))
+		return VM_FAULT_HWPOISON;
 	if (!cow.bucket || !usm_table_lock(space->mm, vmf->address, &table))
 		return VM_FAULT_NOPAGE;
 	slot = usm_bucket_slot(cow.bucket, at);
@@ -311,11 +346,10 @@ vm_fault_t usm_cow_mkwrite(struct vm_fault *vmf)
 		return usm_cow_no_frame(space);
 	}
 	/* Read-only in every mm that maps them, and we hold references. */
-	for (i = 0; i < cow.nr; i++)
-		copy_highpage(usm_frame_page(space->domain, cow.frame[i]), cow.page[i]);
+	if (!usm_cow_copy(&cow))
+		return VM_FAULT_HWPOISON;
 	nr = usm_cow_mark(&cow);
-	for (i = nr; i < cow.nr; i++)
-		usm_cow_give_back(space->domain, cow.frame[i]);
+	usm_cow_give_back(space->domain, cow.frame + nr, cow.nr - nr);
 	if (nr) {
 		/* The only flush that a module can have, and it tells the notifiers. */
 		usm_space_zap(space, vmf->vma, vmf->address & PAGE_MASK,

@@ -323,6 +323,8 @@ static __always_inline void usm_batch_one(struct usm_batch *batch, unsigned long
 	atomic_set(&page->_mapcount, 0);
 	usm_entry_set_mapped(block->table + i, block, batch->space->id, at);
 	WRITE_ONCE(*usm_bucket_slot(batch->bucket, at), USM_SLOT_SET | frame);
+	/* Who finds the entry without a lock finds the page as it is now. */
+	smp_wmb();
 	set_pte_at(batch->space->mm, at << PAGE_SHIFT, pte, pfn_pte(page_to_pfn(page), batch->prot));
 	if (unlikely(batch->same && page_to_nid(page) != page_to_nid(batch->page)))
 		usm_batch_account(batch);

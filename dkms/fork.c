@@ -183,7 +183,7 @@ static void usm_fork_poison(struct usm_fork *fork, struct usm_fork_window *windo
 
 	usm_fork_name(fork, window, frame, page);
 	set_pte_at(fork->child->mm, addr, usm_table_pte(&window->child, addr),
-		   swp_entry_to_pte(make_hwpoison_entry(page)));
+		   usm_pte_hwpoison(page));
 }
 
 /*
@@ -322,7 +322,7 @@ static void usm_fork_map_again(struct usm_fork *fork, struct usm_bucket *bucket,
 		if (unlikely(PageHWPoison(page))) {
 			set_pte_at(space->mm, at << PAGE_SHIFT,
 				   usm_table_pte(&table, at << PAGE_SHIFT),
-				   swp_entry_to_pte(make_hwpoison_entry(page)));
+				   usm_pte_hwpoison(page));
 			continue;
 		}
 		/* What was clean may still be read by who shared it: see cow.c. */

@@ -195,26 +195,34 @@ static unsigned int usm_runs_frames(const struct usm_run *runs, unsigned int nr)
 	return frames;
 }
 
+unsigned int usm_supply_take_here(struct usm_domain *domain, unsigned int want,
+				  struct usm_run *runs, unsigned int max)
+{
+	unsigned int nr = usm_supply_take_from(domain, raw_smp_processor_id(), want, runs, max);
+
+	if (nr)
+		usm_count_add(domain, USM_N_SUPPLIED, usm_runs_frames(runs, nr));
+	return nr;
+}
+
 unsigned int usm_supply_take(struct usm_domain *domain, unsigned int want,
 			     struct usm_run *runs, unsigned int max)
 {
 	int this = raw_smp_processor_id(), cpu;
-	unsigned int nr;
+	unsigned int nr = usm_supply_take_here(domain, want, runs, max), frames;
 
-	nr = usm_supply_take_from(domain, this, want, runs, max);
-	if (unlikely(!nr)) {
-		for_each_possible_cpu(cpu) {
-			if (cpu == this)
-				continue;
-			nr = usm_supply_take_from(domain, cpu, want, runs, max);
-			if (nr) {
-				usm_count_add(domain, USM_N_STOLEN,
-					      usm_runs_frames(runs, nr));
-				break;
-			}
+	if (likely(nr))
+		return nr;
+	for_each_possible_cpu(cpu) {
+		if (cpu == this)
+			continue;
+		nr = usm_supply_take_from(domain, cpu, want, runs, max);
+		if (nr) {
+			frames = usm_runs_frames(runs, nr);
+			usm_count_add(domain, USM_N_STOLEN, frames);
+			usm_count_add(domain, USM_N_SUPPLIED, frames);
+			break;
 		}
 	}
-	if (nr)
-		usm_count_add(domain, USM_N_SUPPLIED, usm_runs_frames(runs, nr));
 	return nr;
 }

@@ -38,5 +38,8 @@ size_t usm_supply_size(void);
  */
 unsigned int usm_supply_take(struct usm_domain *domain, unsigned int want,
 			     struct usm_run *runs, unsigned int max);
+/* The same from the ring of this CPU only. */
+unsigned int usm_supply_take_here(struct usm_domain *domain, unsigned int want,
+				  struct usm_run *runs, unsigned int max);
 
 #endif /* USM_SUPPLY_H */

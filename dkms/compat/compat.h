@@ -13,6 +13,8 @@
 #include <linux/pgtable.h>
 #include <linux/sched/mm.h>
 #include <linux/shrinker.h>
+#include <linux/swap.h>
+#include <linux/swapops.h>
 
 /* Add to the count of file pages of an mm; any context. */
 static inline void usm_rss_add(struct mm_struct *mm, long pages)
@@ -55,6 +57,16 @@ static inline pte_t usm_pte_mkwrite_dirty(pte_t pte)
 	pte = pte_mkwrite(pte);
 #endif
 	return pte_mkdirty(pte);
+}
+
+/* Who touches it has lost it. make_hwpoison_entry() wants the page locked. */
+static inline pte_t usm_pte_hwpoison(struct page *page)
+{
+#ifdef CONFIG_MEMORY_FAILURE
+	return swp_entry_to_pte(swp_entry(SWP_HWPOISON, page_to_pfn(page)));
+#else
+	return __pte(0);
+#endif
 }
 
 /* Before changing a VMA under the mmap lock held for writing. */
