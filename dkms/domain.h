@@ -67,6 +67,7 @@ struct usm_domain {
 	/* Frames. */
 	struct mutex grow_lock;		/* structure of blocks */
 	struct usm_block **blocks;	/* by frame >> 9; set once, release order */
+	unsigned long *some_free;	/* bit n: block n may have a free frame */
 	atomic_t pick_hint;		/* block to look into first in fallback */
 	atomic64_t grow_wanted;
 	int grow_node;

@@ -14,10 +14,13 @@ static_assert((PAGE_SIZE << USM_TABLE_ORDER) ==
 
 int usm_frames_init(struct usm_domain *domain, u32 capacity)
 {
+	u32 blocks = DIV_ROUND_UP(capacity, USM_BLOCK_FRAMES);
+
 	domain->capacity = capacity;
-	domain->blocks = kvcalloc(DIV_ROUND_UP(capacity, USM_BLOCK_FRAMES),
-				  sizeof(*domain->blocks), GFP_KERNEL);
-	return domain->blocks ? 0 : -ENOMEM;
+	domain->blocks = kvcalloc(blocks, sizeof(*domain->blocks), GFP_KERNEL);
+	domain->some_free = bitmap_zalloc(blocks, GFP_KERNEL);
+	/* uninit frees what is there */
+	return domain->blocks && domain->some_free ? 0 : -ENOMEM;
 }
 
 static void usm_block_free(struct usm_block *block)
@@ -33,6 +36,8 @@ void usm_frames_uninit(struct usm_domain *domain)
 {
 	u32 i;
 
+	bitmap_free(domain->some_free);
+	domain->some_free = NULL;
 	if (!domain->blocks)
 		return;
 	for (i = 0; i < DIV_ROUND_UP(domain->capacity, USM_BLOCK_FRAMES); i++)
@@ -205,14 +210,23 @@ u32 usm_frames_skip(struct usm_domain *domain, u32 frame, u32 count)
 
 void usm_frames_unclaim(struct usm_domain *domain, u32 frame, u32 count)
 {
-	u32 i;
+	u32 left = count;
 
-	for (i = 0; i < count; i++) {
-		struct usm_block *block = usm_frame_block(domain, frame + i);
+	while (left) {
+		u32 index = frame >> USM_BLOCK_SHIFT, i = frame & (USM_BLOCK_FRAMES - 1);
+		struct usm_block *block = domain->blocks[index];
+		unsigned long mask;
+		u32 here = usm_word_frames(frame, left, &mask);
 
-		/* What was written to the frame's entry comes first. */
+		/* What was written to the frames' entries comes first. */
 		smp_mb__before_atomic();
-		set_bit((frame + i) & (USM_BLOCK_FRAMES - 1), block->free);
+		atomic_long_or(mask, (atomic_long_t *)&block->free[i / BITS_PER_LONG]);
+		/* Pairs with usm_block_pick(). */
+		smp_mb__after_atomic();
+		if (!test_bit(index, domain->some_free))
+			set_bit(index, domain->some_free);
+		frame += here;
+		left -= here;
 	}
 	usm_count_add(domain, USM_N_FREE, count);
 }
@@ -269,10 +283,37 @@ void usm_frames_set_dirty(struct usm_domain *domain, u32 frame, u32 count)
 		usm_count_add(domain, USM_N_ZEROED, -(s64)zeroed);
 }
 
+static bool usm_block_pick(struct usm_domain *domain, u32 index, bool dirty, u32 *frame)
+{
+	struct usm_block *block = domain->blocks[index];
+	bool none = true;
+	u32 w;
+
+	for (w = 0; w < USM_BLOCK_WORDS; w++) {
+		unsigned long word = READ_ONCE(block->free[w]);
+
+		none &= !word;
+		if (!dirty)
+			word &= READ_ONCE(block->zeroed[w]);
+		for (; word; word &= word - 1) {
+			*frame = index * USM_BLOCK_FRAMES + w * BITS_PER_LONG + __ffs(word);
+			if (usm_frames_claim(domain, *frame, 1))
+				return true;
+		}
+	}
+	if (none) {
+		clear_bit(index, domain->some_free);
+		/* Pairs with usm_frames_unclaim(): either it sees the bit gone, or we its frame. */
+		smp_mb__after_atomic();
+		if (!bitmap_empty(block->free, USM_BLOCK_FRAMES))
+			set_bit(index, domain->some_free);
+	}
+	return false;
+}
+
 bool usm_frame_pick(struct usm_domain *domain, u32 *frame)
 {
-	u32 blocks = READ_ONCE(domain->top), hint, n, w;
-	struct usm_block *block;
+	u32 blocks = READ_ONCE(domain->top), hint, index;
 	int dirty;
 
 	if (!blocks)
@@ -280,26 +321,10 @@ bool usm_frame_pick(struct usm_domain *domain, u32 *frame)
 	hint = atomic_read(&domain->pick_hint) % blocks;
 
 	for (dirty = 0; dirty < 2; dirty++) {
-		for (n = 0; n < blocks; n++) {
-			u32 index = hint + n < blocks ? hint + n : hint + n - blocks;
-
-			block = READ_ONCE(domain->blocks[index]);
-			if (!block)
-				continue;
-			for (w = 0; w < USM_BLOCK_WORDS; w++) {
-				unsigned long word = READ_ONCE(block->free[w]);
-
-				if (!dirty)
-					word &= READ_ONCE(block->zeroed[w]);
-				while (word) {
-					*frame = index * USM_BLOCK_FRAMES +
-						 w * BITS_PER_LONG + __ffs(word);
-					if (usm_frames_claim(domain, *frame, 1)) {
-						atomic_set(&domain->pick_hint, index);
-						return true;
-					}
-					word &= word - 1;
-				}
+		for_each_set_bit_wrap(index, domain->some_free, blocks, hint) {
+			if (usm_block_pick(domain, index, dirty, frame)) {
+				atomic_set(&domain->pick_hint, index);
+				return true;
 			}
 		}
 	}
