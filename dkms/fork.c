@@ -140,8 +140,8 @@ static void usm_fork_unlock(struct usm_fork *fork, struct usm_fork_window *windo
 }
 
 /* One slot more that names the frame: the child's. */
-static void usm_fork_name(struct usm_fork *fork, struct usm_fork_window *window, u32 frame,
-			  struct page *page)
+static __always_inline void usm_fork_name(struct usm_fork *fork, struct usm_fork_window *window,
+					  u32 frame, struct page *page)
 {
 	if ((u32)atomic_long_inc_return(usm_page_word(page)) == 2) {
 		usm_frame_set_state(fork->parent->domain, frame, USM_FRAME_SHARED);
@@ -156,8 +156,9 @@ static void usm_fork_name(struct usm_fork *fork, struct usm_fork_window *window,
  * The parent's other threads may write until dup_mmap() flushes, as with stock
  * memory; the child does not run before that.
  */
-static void usm_fork_share(struct usm_fork *fork, struct usm_fork_window *window, u32 frame,
-			   struct page *page)
+static __always_inline void usm_fork_share(struct usm_fork *fork,
+					   struct usm_fork_window *window, u32 frame,
+					   struct page *page)
 {
 	unsigned long addr = window->at << PAGE_SHIFT;
 	pte_t *pte = usm_table_pte(&window->parent, addr), entry = *pte;
