@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * member PATH... - members of the JSON object on stdin, as words in one line.
- * A PATH is as for jq: .a.b; jq itself takes a third of a second in a guest, and
+ * A PATH is as for jq: .a.b; jq itself takes a fifth of a second in a guest, and
  * conditions are asked for many times. Exit 1: one is not there, or null.
  */
 #include <cjson/cJSON.h>
