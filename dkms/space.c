@@ -36,6 +36,7 @@ static void usm_space_reap_work(struct work_struct *work);
 static DEFINE_HASHTABLE(usm_spaces, 10);
 static DEFINE_SPINLOCK(usm_spaces_lock);
 static DEFINE_IDA(usm_tags);
+static atomic64_t usm_cookies;
 static struct kmem_cache *usm_bucket_cache;
 static struct vfsmount *usm_mount;
 struct file *usm_template;
@@ -401,6 +402,7 @@ struct usm_space *usm_space_new(struct usm_domain *domain, struct mm_struct *mm,
 	space->domain = domain;
 	space->family = family;
 	space->tag = tag;
+	space->cookie = atomic64_inc_return(&usm_cookies);
 	xa_init(&space->buckets);
 	spin_lock_init(&space->zap_lock);
 	INIT_LIST_HEAD(&space->zaps);
@@ -449,9 +451,45 @@ struct usm_space *usm_space_get(struct usm_domain *domain, u32 id)
 
 /* ----------------------------------------------------------------- its buckets */
 
+/*
+ * What a CPU looked up last: most faults are in the window of the one before. A space's
+ * buckets live as long as it does, and nobody asks for those of one that is gone.
+ */
+#define USM_RECENT	4
+
+struct usm_recent {
+	u64 cookie;		/* of the space */
+	unsigned long index;
+	struct usm_bucket *bucket;
+};
+
+static DEFINE_PER_CPU(struct usm_recent [USM_RECENT], usm_recent);
+
 struct usm_bucket *usm_space_bucket(struct usm_space *space, unsigned long page)
 {
-	return xa_load(&space->buckets, page >> USM_WINDOW_SHIFT);
+	unsigned long index = page >> USM_WINDOW_SHIFT;
+	struct usm_bucket *bucket = NULL;
+	struct usm_recent *recent;
+
+	preempt_disable();
+	recent = this_cpu_ptr(&usm_recent[index % USM_RECENT]);
+	if (likely(recent->index == index && recent->cookie == space->cookie))
+		bucket = recent->bucket;
+	preempt_enable();
+	if (likely(bucket))
+		return bucket;
+
+	bucket = xa_load(&space->buckets, index);
+	if (bucket) {
+		preempt_disable();
+		*this_cpu_ptr(&usm_recent[index % USM_RECENT]) = (struct usm_recent){
+			.cookie = space->cookie,
+			.index = index,
+			.bucket = bucket,
+		};
+		preempt_enable();
+	}
+	return bucket;
 }
 
 struct usm_bucket *usm_space_bucket_make(struct usm_space *space, unsigned long page)
@@ -480,13 +518,6 @@ void usm_slot_fill(struct usm_space *space, struct usm_bucket *bucket, unsigned 
 {
 	WRITE_ONCE(*usm_bucket_slot(bucket, page), USM_SLOT_SET | frame);
 	atomic_inc(&bucket->used);
-}
-
-void usm_drop_init(struct usm_drop *drop, struct usm_space *space)
-{
-	drop->space = space;
-	drop->nr = 0;
-	INIT_LIST_HEAD(&drop->pages);
 }
 
 void usm_slot_drop(struct usm_bucket *bucket, unsigned long page, struct usm_drop *drop)

@@ -40,7 +40,8 @@ struct usm_bucket {
 	u32 slot[USM_WINDOW_PAGES];
 };
 
-#define USM_SLOT_SET	(1u << 31)
+#define USM_SLOT_SET_BIT 31
+#define USM_SLOT_SET	(1u << USM_SLOT_SET_BIT)
 /* The entry is empty for a moment, the page is not: wait for it. */
 #define USM_SLOT_BUSY	(1u << 30)
 /* Busy, and somebody discards the page: what follows must not bring it back. */
@@ -60,6 +61,7 @@ struct usm_space {
 	struct usm_domain *domain;	/* a use of it, dropped by the reaper */
 	struct usm_family *family;
 	struct xarray buckets;		/* by page number >> USM_WINDOW_SHIFT */
+	u64 cookie;			/* no other space ever had it */
 	u32 id;
 	u32 tag;			/* of its pages' index; unique among the living */
 	bool broken;			/* a fork into it failed: faults are SIGBUS */
@@ -155,7 +157,12 @@ void usm_slot_fill(struct usm_space *space, struct usm_bucket *bucket, unsigned 
 		   u32 frame);
 /* Empty a slot; its frame goes to `drop` when no other slot names it. */
 void usm_slot_drop(struct usm_bucket *bucket, unsigned long page, struct usm_drop *drop);
-void usm_drop_init(struct usm_drop *drop, struct usm_space *space);
+static inline void usm_drop_init(struct usm_drop *drop, struct usm_space *space)
+{
+	drop->space = space;
+	drop->nr = 0;
+	INIT_LIST_HEAD(&drop->pages);
+}
 /* Without the page table's lock. */
 void usm_drop_finish(struct usm_drop *drop);
 
