@@ -159,6 +159,7 @@ static void usm_domain_fall(struct usm_domain *domain, const struct usm_port *po
 	spin_unlock(&domain->arm_lock);
 	if (!fell)
 		return;
+	usm_supply_let_go(domain);
 	pr_info("domain %llu (%s): fallback: %s\n", domain->id, domain->label,
 		why == USM_FALLBACK_DEADLINE ? "the instance missed a deadline" :
 		why == USM_FALLBACK_DISARMED ? "the instance disarmed" :
@@ -235,6 +236,7 @@ static void usm_domain_end_work(struct work_struct *work)
 	cancel_work_sync(&domain->grow_work);
 	cancel_delayed_work_sync(&domain->tidy_work);
 	cancel_delayed_work_sync(&domain->limbo_work);
+	usm_supply_let_go(domain);
 	usm_frames_return_all(domain);
 	usm_stores_drop(&domain->stores);
 	pr_info("domain %llu (%s): ended\n", domain->id, domain->label);

@@ -177,7 +177,6 @@ static vm_fault_t usm_fault_scarce(struct vm_fault *vmf, struct usm_fault *fault
 
 	if (usm_limbo_flush(domain) && usm_frame_pick(domain, &frame)) {
 		err = 0;
-		usm_frames_zero(domain, frame, 1);
 	} else if (usm_oom_relief(domain) && usm_fault_may_wait(vmf) &&
 		   !fatal_signal_pending(current)) {
 		/* Rather evict than use up what is left to others, or kill. */
@@ -189,7 +188,7 @@ static vm_fault_t usm_fault_scarce(struct vm_fault *vmf, struct usm_fault *fault
 	}
 	if (!err) {
 		usm_count_add(domain, USM_N_FALLBACK_PAGES, 1);
-		fault->runs[0] = (struct usm_run){ frame, 1 };
+		fault->runs[0] = (struct usm_run){ .frame = frame, .count = 1 };
 		fault->nr_runs = 1;
 		return 0;
 	}
@@ -205,12 +204,12 @@ static vm_fault_t usm_fault_scarce(struct vm_fault *vmf, struct usm_fault *fault
 /* Pages of the window without a frame, as a hint: at least the faulting one. */
 static unsigned int usm_fault_want(const struct usm_fault *fault)
 {
-	unsigned int want = 0;
-	unsigned long page;
+	const u32 *slot = usm_bucket_slot(fault->bucket, fault->window.first);
+	unsigned int pages = fault->window.end - fault->window.first, used = 0, i;
 
-	for (page = fault->window.first; page < fault->window.end; page++)
-		want += !(READ_ONCE(*usm_bucket_slot(fault->bucket, page)) & USM_SLOT_SET);
-	return want ?: 1;
+	for (i = 0; i < pages; i++)
+		used += READ_ONCE(slot[i]) >> USM_SLOT_SET_BIT;
+	return used < pages ? pages - used : 1;
 }
 
 /* Claim frames for the window. 0: at least one; or what the fault returns. */
@@ -233,7 +232,7 @@ static vm_fault_t usm_fault_claim(struct vm_fault *vmf, struct usm_fault *fault)
 	if (usm_frame_pick(domain, &frame)) {
 		usm_count_add(domain, usm_domain_armed(domain) ? USM_N_PICKED_PAGES :
 			      USM_N_FALLBACK_PAGES, 1);
-		fault->runs[0] = (struct usm_run){ frame, 1 };
+		fault->runs[0] = (struct usm_run){ .frame = frame, .count = 1 };
 		fault->nr_runs = 1;
 		return 0;
 	}
@@ -254,25 +253,6 @@ static unsigned int usm_fault_claimed(const struct usm_fault *fault)
 	return frames;
 }
 
-static u32 usm_fault_next_frame(struct usm_fault *fault)
-{
-	while (fault->taken == fault->runs[fault->run].count) {
-		fault->run++;
-		fault->taken = 0;
-	}
-	return fault->runs[fault->run].frame + fault->taken++;
-}
-
-/* Before anybody can unmap them again: they are not zero any more. */
-static void usm_fault_set_dirty(struct usm_fault *fault)
-{
-	unsigned int i;
-
-	for (i = 0; i < fault->run; i++)
-		usm_frames_set_dirty(fault->domain, fault->runs[i].frame, fault->runs[i].count);
-	usm_frames_set_dirty(fault->domain, fault->runs[i].frame, fault->taken);
-}
-
 /* What was claimed and not needed: the instance hears of it as freed. */
 static void usm_fault_unclaim(struct usm_fault *fault)
 {
@@ -284,58 +264,83 @@ static void usm_fault_unclaim(struct usm_fault *fault)
 
 		if (!left)
 			continue;
-		usm_frames_unclaim(fault->domain, frame, left);
+		usm_frames_unspend(fault->domain, frame, left);
 		usm_event_post(fault->domain, USM_EV_FREED, 0, 0, frame, left, 0);
 	}
 }
 
 void usm_batch_begin(struct usm_batch *batch, struct vm_area_struct *vma, struct usm_space *space,
-		   struct usm_bucket *bucket)
+		     struct usm_bucket *bucket)
 {
-	*batch = (struct usm_batch){
-		.vma = vma,
-		.space = space,
-		.bucket = bucket,
-		.mapping = space->family->file->f_mapping,
-		.prot = pte_pgprot(usm_pte_own(pfn_pte(0, vma->vm_page_prot), vma)),
-	};
+	batch->vma = vma;
+	batch->space = space;
+	batch->bucket = bucket;
+	batch->mapping = space->family->file->f_mapping;
+	batch->prot = pte_pgprot(usm_pte_own(pfn_pte(0, vma->vm_page_prot), vma));
+	batch->nr = 0;
+	batch->same = 0;
 }
 
-static void usm_batch_account(struct usm_batch *batch)
+static __always_inline void usm_batch_account(struct usm_batch *batch)
 {
 	if (batch->same)
 		usm_mapped_stat_add(batch->page, batch->same);
 	batch->same = 0;
 }
 
-/* Nobody else knows the frame: no count of it has to be changed atomically. */
-static __always_inline void usm_batch_one(struct usm_batch *batch, unsigned long at, u32 frame,
-					pte_t *pte)
+/*
+ * `count` frames of one block into as many pages of one table. Nobody else knows the
+ * frames: no count of theirs but one has to be changed atomically.
+ */
+static __always_inline void usm_batch_span(struct usm_batch *batch, unsigned long at, u32 frame,
+					   pte_t *pte, unsigned int count)
 {
-	struct usm_block *block = usm_frame_block(batch->space->domain, frame);
-	unsigned int i = frame & (USM_BLOCK_FRAMES - 1);
+	struct usm_space *space = batch->space;
+	struct usm_block *block = usm_frame_block(space->domain, frame);
+	unsigned int i = frame & (USM_BLOCK_FRAMES - 1), end = i + count;
+	u32 *slot = usm_bucket_slot(batch->bucket, at);
+	pgoff_t index = usm_space_index(space, at);
 	struct page *page = usm_block_page(block, i);
+	pte_t entry = pfn_pte(page_to_pfn(page), batch->prot);
 
-	page->mapping = batch->mapping;
-	page->index = usm_space_index(batch->space, at);
-	atomic_long_set(usm_page_word(page), (unsigned long)frame << USM_PAGE_FRAME_SHIFT | 1);
-	get_page(page);
-	atomic_set(&page->_mapcount, 0);
-	usm_entry_set_mapped(block->table + i, block, batch->space->id, at);
-	WRITE_ONCE(*usm_bucket_slot(batch->bucket, at), USM_SLOT_SET | frame);
-	/* Who finds the entry without a lock finds the page as it is now. */
-	smp_wmb();
-	set_pte_at(batch->space->mm, at << PAGE_SHIFT, pte, pfn_pte(page_to_pfn(page), batch->prot));
 	if (unlikely(batch->same && page_to_nid(page) != page_to_nid(batch->page)))
 		usm_batch_account(batch);
 	batch->page = page;
-	batch->same++;
-	batch->nr++;
+	batch->same += count;
+	batch->nr += count;
+	for (;;) {
+		page->mapping = batch->mapping;
+		page->index = index++;
+		atomic_long_set(usm_page_word(page),
+				(unsigned long)frame << USM_PAGE_FRAME_SHIFT | 1);
+		get_page(page);
+		atomic_set(&page->_mapcount, 0);
+		usm_entry_set_mapped(block->table + i, block, space->id, at);
+		WRITE_ONCE(*slot++, USM_SLOT_SET | frame++);
+		/* Who finds the entry without a lock finds the page as it is now. */
+		smp_wmb();
+		set_pte_at(space->mm, at++ << PAGE_SHIFT, pte++, entry);
+		if (++i == end)
+			break;
+		if (likely(!block->pages)) {
+			page++;
+			entry = usm_pte_next(entry);
+		} else {
+			page = block->pages[i];
+			entry = pfn_pte(page_to_pfn(page), batch->prot);
+			if (unlikely(page_to_nid(page) != page_to_nid(batch->page))) {
+				batch->same -= end - i;
+				usm_batch_account(batch);
+				batch->page = page;
+				batch->same = end - i;
+			}
+		}
+	}
 }
 
 void usm_batch_page(struct usm_batch *batch, unsigned long at, u32 frame, pte_t *pte)
 {
-	usm_batch_one(batch, at, frame, pte);
+	usm_batch_span(batch, at, frame, pte, 1);
 }
 
 void usm_batch_end(struct usm_batch *batch, struct usm_table *table)
@@ -354,49 +359,94 @@ void usm_frame_map_alone(struct vm_area_struct *vma, struct usm_space *space,
 	struct usm_batch batch;
 
 	usm_batch_begin(&batch, vma, space, bucket);
-	usm_batch_one(&batch, at, frame, usm_table_pte(table, at << PAGE_SHIFT));
+	usm_batch_page(&batch, at, frame, usm_table_pte(table, at << PAGE_SHIFT));
 	usm_batch_end(&batch, table);
 }
 
 /*
- * Map claimed frames into the empty entries of the window, the faulting one
- * first. Returns how many; *busy: the faulting page is being copied.
+ * How many of the pages from `at` on are empty, `most` at the most. What was unmapped
+ * when the notifier could not tell us is so from here on.
+ */
+static __always_inline unsigned int usm_fault_empty(struct usm_fault *fault, unsigned long at,
+						    pte_t *pte, unsigned int most,
+						    struct usm_drop *drop)
+{
+	u32 *slot = usm_bucket_slot(fault->bucket, at);
+	unsigned int n;
+
+	for (n = 0; n < most && pte_none_mostly(pte[n]); n++) {
+		if (likely(!slot[n]))
+			continue;
+		/* Busy or evicted: a fault on it, if it is this one, begins again. */
+		if (slot[n] & (USM_SLOT_BUSY | USM_SLOT_EVICTED))
+			break;
+		usm_slot_drop(fault->bucket, at + n, drop);
+	}
+	return n;
+}
+
+/* Claimed frames into the empty entries of [at, end). */
+static void usm_fault_map_range(struct usm_fault *fault, struct usm_batch *batch,
+				struct usm_table *table, unsigned long at, unsigned long end,
+				struct usm_drop *drop)
+{
+	pte_t *pte = usm_table_pte(table, at << PAGE_SHIFT);
+
+	while (at < end && fault->run < fault->nr_runs) {
+		struct usm_run *run = &fault->runs[fault->run];
+		u32 frame = run->frame + fault->taken;
+		unsigned int most = min(run->count - fault->taken,
+					USM_BLOCK_FRAMES - (frame & (USM_BLOCK_FRAMES - 1)));
+		unsigned int n = usm_fault_empty(fault, at, pte, min_t(unsigned long, most, end - at),
+						 drop);
+
+		if (n) {
+			usm_batch_span(batch, at, frame, pte, n);
+			fault->taken += n;
+			if (fault->taken == run->count) {
+				fault->run++;
+				fault->taken = 0;
+			}
+		}
+		/* What ended it was full, or the frames did. */
+		n += n < most;
+		at += n;
+		pte += n;
+	}
+}
+
+/*
+ * Map claimed frames into the empty entries of the window, in order where they are
+ * enough for all of it, or else from the faulting page on. Returns how many; *busy: the
+ * faulting page is being copied.
  */
 static unsigned int usm_fault_map(struct vm_fault *vmf, struct usm_fault *fault,
 				  struct usm_table *table, bool *busy)
 {
-	unsigned int left = usm_fault_claimed(fault);
-	unsigned long at = fault->page, next = fault->window.first;
-	struct usm_drop drop;
-	struct usm_batch batch;
+	unsigned long first = fault->window.first, end = fault->window.end, from = first;
+	struct usm_drop drop __uninitialized;
+	struct usm_batch batch __uninitialized;
 
 	usm_drop_init(&drop, fault->space);
 	usm_batch_begin(&batch, vmf->vma, fault->space, fault->bucket);
-	while (left) {
-		pte_t *pte = usm_table_pte(table, at << PAGE_SHIFT);
-		u32 slot = *usm_bucket_slot(fault->bucket, at);
+	if (end - first == 1) {
+		pte_t *pte = usm_table_pte(table, vmf->address);
 
-		if (slot & USM_SLOT_BUSY) {
-			*busy |= at == fault->page;
-		} else if (slot & USM_SLOT_EVICTED) {
-			/* The fault on it, if it is this one, begins again. */
-		} else if (pte_none_mostly(*pte)) {
-			/* Unmapped, and the notifier could not tell us. */
-			if (slot & USM_SLOT_SET)
-				usm_slot_drop(fault->bucket, at, &drop);
-			usm_batch_one(&batch, at, usm_fault_next_frame(fault), pte);
-			left--;
+		if (likely(usm_fault_empty(fault, first, pte, 1, &drop))) {
+			usm_batch_span(&batch, first, fault->runs[0].frame, pte, 1);
+			fault->run = 1;
 		}
-		if (next == fault->page)
-			next++;
-		if (next >= fault->window.end)
-			break;
-		at = next++;
+	} else {
+		if (usm_fault_claimed(fault) < end - first)
+			from = fault->page;
+		usm_fault_map_range(fault, &batch, table, from, end, &drop);
+		if (from != first)
+			usm_fault_map_range(fault, &batch, table, first, from, &drop);
 	}
-	if (batch.nr)
-		usm_fault_set_dirty(fault);
+	*busy = READ_ONCE(*usm_bucket_slot(fault->bucket, fault->page)) & USM_SLOT_BUSY;
 	usm_batch_end(&batch, table);
-	usm_drop_finish(&drop);
+	if (unlikely(drop.nr))
+		usm_drop_finish(&drop);
 	return batch.nr;
 }
 
@@ -404,7 +454,6 @@ static void usm_fault_account(struct usm_fault *fault, unsigned int mapped, u32 
 {
 	struct usm_domain *domain = fault->domain;
 
-	usm_count_add(domain, USM_N_FAULTS, 1);
 	usm_count_add(domain, USM_N_FAULT_PAGES, mapped);
 	usm_count_add(domain, USM_N_BY_ORDER + ilog2(mapped), 1);
 	trace_usm_fault(fault->space, fault->page, frame, mapped);
@@ -419,27 +468,47 @@ static vm_fault_t usm_fault_busy(struct vm_fault *vmf, const struct usm_fault *f
 	return VM_FAULT_NOPAGE;
 }
 
+/* All that it got is about to be mapped. */
+static void usm_fault_spend(struct usm_fault *fault)
+{
+	unsigned int i, zeroed = 0;
+
+	for (i = 0; i < fault->nr_runs; i++)
+		if (unlikely(!fault->runs[i].ready))
+			zeroed += usm_frames_spend(fault->domain, fault->runs[i].frame,
+						   fault->runs[i].count);
+	if (zeroed)
+		usm_count_add(fault->domain, USM_N_ZEROED_IN_FAULT, zeroed);
+}
+
 static vm_fault_t usm_fault(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
 	struct usm_space *space = usm_vma_space(vma);
-	struct usm_fault fault = { .space = space, .domain = space->domain };
-	struct usm_table table;
-	unsigned int mapped, i;
-	bool busy = false;
+	/* Not written before they are needed: that would be a tenth of what is ours. */
+	struct usm_fault fault __uninitialized;
+	struct usm_table table __uninitialized;
+	unsigned int mapped;
 	vm_fault_t ret;
+	bool busy;
 	u32 first;
 
 	if (unlikely(READ_ONCE(space->broken)))
 		return usm_space_sigbus(space, USM_SIGBUS_FORK);
+	fault.space = space;
+	fault.domain = space->domain;
+	fault.run = fault.taken = 0;
+	fault.last = false;
 	fault.page = vmf->address >> PAGE_SHIFT;
 	fault.bucket = usm_space_bucket(space, fault.page);
-	if (fault.bucket &&
-	    unlikely(READ_ONCE(*usm_bucket_slot(fault.bucket, fault.page)) & USM_SLOT_EVICTED))
-		return usm_refault(vmf, space, fault.bucket, fault.page);
-	if (fault.bucket &&
-	    unlikely(READ_ONCE(*usm_bucket_slot(fault.bucket, fault.page)) & USM_SLOT_BUSY))
-		return usm_fault_busy(vmf, &fault);
+	if (likely(fault.bucket)) {
+		u32 slot = READ_ONCE(*usm_bucket_slot(fault.bucket, fault.page));
+
+		if (unlikely(slot & USM_SLOT_EVICTED))
+			return usm_refault(vmf, space, fault.bucket, fault.page);
+		if (unlikely(slot & USM_SLOT_BUSY))
+			return usm_fault_busy(vmf, &fault);
+	}
 	/* A hole in a core dump stays a hole. */
 	if (unlikely(current->flags & PF_DUMPCORE) && !(vmf->flags & FAULT_FLAG_WRITE))
 		return VM_FAULT_SIGBUS;
@@ -449,28 +518,27 @@ static vm_fault_t usm_fault(struct vm_fault *vmf)
 	fault.window = usm_window_around(fault.page, READ_ONCE(fault.domain->order),
 					 vma->vm_start >> PAGE_SHIFT,
 					 vma->vm_end >> PAGE_SHIFT);
-	if (!fault.bucket)
+	if (unlikely(!fault.bucket)) {
 		fault.bucket = usm_space_bucket_make(space, fault.page);
-	if (unlikely(!fault.bucket))
-		return VM_FAULT_OOM;
+		if (!fault.bucket)
+			return VM_FAULT_OOM;
+	}
 	ret = usm_fault_claim(vmf, &fault);
 	if (unlikely(ret))
 		return ret;
 	first = fault.runs[0].frame;
 	if (!fault.last)
 		usm_fault_fed(fault.domain);
-	for (i = 0; i < fault.nr_runs; i++)
-		usm_count_add(fault.domain, USM_N_ZEROED_IN_FAULT,
-			      usm_frames_zero(fault.domain, fault.runs[i].frame,
-					      fault.runs[i].count));
-	if (unlikely(!usm_table_lock_alloc(vma->vm_mm, vmf->address, &table))) {
+	usm_fault_spend(&fault);
+	if (unlikely(!usm_table_lock_fault(vmf, &table))) {
 		usm_fault_unclaim(&fault);
 		return VM_FAULT_OOM;
 	}
 	mapped = usm_fault_map(vmf, &fault, &table, &busy);
 	if (mapped)
 		usm_fault_account(&fault, mapped, first);
-	usm_fault_unclaim(&fault);
+	if (unlikely(fault.run < fault.nr_runs))
+		usm_fault_unclaim(&fault);
 	if (unlikely(busy))
 		usm_cow_wait(usm_bucket_slot(fault.bucket, fault.page));
 	return VM_FAULT_NOPAGE;

@@ -9,6 +9,11 @@
 #define USM_TABLE_ORDER	1
 
 static_assert(sizeof(union usm_entry) == sizeof(struct usm_frame));
+#ifdef __BIG_ENDIAN
+#error "usm_entry_set() writes the fields of the first word in this order"
+#endif
+static_assert(offsetof(struct usm_frame, state) == 4 && offsetof(struct usm_frame, run) == 5 &&
+	      offsetof(struct usm_frame, node) == 6);
 static_assert((PAGE_SIZE << USM_TABLE_ORDER) ==
 	      USM_BLOCK_FRAMES * sizeof(struct usm_frame));
 
@@ -208,15 +213,14 @@ u32 usm_frames_skip(struct usm_domain *domain, u32 frame, u32 count)
 	return min(skipped, count);
 }
 
-void usm_frames_unclaim(struct usm_domain *domain, u32 frame, u32 count)
+/* Free again, without being counted. */
+static void usm_frames_release(struct usm_domain *domain, u32 frame, u32 count)
 {
-	u32 left = count;
-
-	while (left) {
+	while (count) {
 		u32 index = frame >> USM_BLOCK_SHIFT, i = frame & (USM_BLOCK_FRAMES - 1);
 		struct usm_block *block = domain->blocks[index];
 		unsigned long mask;
-		u32 here = usm_word_frames(frame, left, &mask);
+		u32 here = usm_word_frames(frame, count, &mask);
 
 		/* What was written to the frames' entries comes first. */
 		smp_mb__before_atomic();
@@ -226,14 +230,64 @@ void usm_frames_unclaim(struct usm_domain *domain, u32 frame, u32 count)
 		if (!test_bit(index, domain->some_free))
 			set_bit(index, domain->some_free);
 		frame += here;
-		left -= here;
+		count -= here;
 	}
+}
+
+void usm_frames_unclaim(struct usm_domain *domain, u32 frame, u32 count)
+{
+	usm_frames_release(domain, frame, count);
 	usm_count_add(domain, USM_N_FREE, count);
 }
 
 static unsigned long *usm_zeroed_word(struct usm_block *block, u32 frame)
 {
 	return &block->zeroed[(frame & (USM_BLOCK_FRAMES - 1)) / BITS_PER_LONG];
+}
+
+u32 usm_frames_claim_word(struct usm_domain *domain, u32 frame, u32 count, u32 want,
+			  bool *ready)
+{
+	struct usm_block *block = usm_frame_block(domain, frame);
+	unsigned int word = (frame & (USM_BLOCK_FRAMES - 1)) / BITS_PER_LONG;
+	unsigned long mask, zeroed, old, take;
+
+	if (unlikely(!block))
+		return 0;
+	usm_word_frames(frame, count, &mask);
+	zeroed = usm_prefix(READ_ONCE(block->zeroed[word]), mask);
+	if (likely(zeroed)) {
+		mask = zeroed;
+	} else {
+		usm_word_frames(frame, min(count, want), &mask);
+		mask = usm_prefix(~READ_ONCE(block->zeroed[word]), mask);
+	}
+	old = READ_ONCE(block->free[word]);
+	do {
+		take = usm_prefix(old, mask);
+	} while (take && !try_cmpxchg(&block->free[word], &old, old & ~take));
+	/* Now that nobody else may change it. */
+	*ready = take && (READ_ONCE(block->zeroed[word]) & take) == take;
+	if (*ready)
+		atomic_long_andnot(take, (atomic_long_t *)&block->zeroed[word]);
+	return hweight_long(take);
+}
+
+/* Zero, and known as that again. */
+static void usm_frames_set_zeroed(struct usm_domain *domain, u32 frame, u32 count)
+{
+	for (; count--; frame++) {
+		struct usm_block *block = usm_frame_block(domain, frame);
+
+		set_bit(frame & (USM_BLOCK_FRAMES - 1), block->zeroed);
+		usm_frame_show_free(block, frame & (USM_BLOCK_FRAMES - 1));
+	}
+}
+
+void usm_frames_unready(struct usm_domain *domain, u32 frame, u32 count)
+{
+	usm_frames_set_zeroed(domain, frame, count);
+	usm_frames_release(domain, frame, count);
 }
 
 u32 usm_frames_zero(struct usm_domain *domain, u32 frame, u32 count)
@@ -281,6 +335,36 @@ void usm_frames_set_dirty(struct usm_domain *domain, u32 frame, u32 count)
 	}
 	if (zeroed)
 		usm_count_add(domain, USM_N_ZEROED, -(s64)zeroed);
+}
+
+u32 usm_frames_spend(struct usm_domain *domain, u32 frame, u32 count)
+{
+	u32 zeroed = 0, left, here;
+
+	for (left = count; left; frame += here, left -= here) {
+		struct usm_block *block = usm_frame_block(domain, frame);
+		unsigned long mask, *word = usm_zeroed_word(block, frame), known;
+
+		here = usm_word_frames(frame, left, &mask);
+		known = READ_ONCE(*word) & mask;
+		if (known) {
+			atomic_long_andnot(known, (atomic_long_t *)word);
+			zeroed += hweight_long(known);
+		}
+		for (mask &= ~known; mask; mask &= mask - 1)
+			clear_highpage(usm_block_page(block, ((frame & -BITS_PER_LONG) +
+						__ffs(mask)) & (USM_BLOCK_FRAMES - 1)));
+	}
+	if (zeroed)
+		usm_count_add(domain, USM_N_ZEROED, -(s64)zeroed);
+	return count - zeroed;
+}
+
+void usm_frames_unspend(struct usm_domain *domain, u32 frame, u32 count)
+{
+	usm_frames_set_zeroed(domain, frame, count);
+	usm_count_add(domain, USM_N_ZEROED, count);
+	usm_frames_unclaim(domain, frame, count);
 }
 
 static bool usm_block_pick(struct usm_domain *domain, u32 index, bool dirty, u32 *frame)

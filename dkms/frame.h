@@ -98,6 +98,16 @@ bool usm_frames_offered(struct usm_domain *domain, u32 frame, u32 count, u16 gen
  * belongs to the caller, who maps it or unclaims it. Any context.
  */
 u32 usm_frames_claim(struct usm_domain *domain, u32 frame, u32 count);
+
+/*
+ * The same for a supply ring, which holds them uncounted: as many as one word of the
+ * bitmaps shows. *ready: they are zero, and not known as that any more; otherwise they
+ * are at most `want`. Given away they are counted as usm_frames_claim() does, and as
+ * zeroed no more if they were ready; unready puts ready ones back.
+ */
+u32 usm_frames_claim_word(struct usm_domain *domain, u32 frame, u32 count, u32 want,
+			  bool *ready);
+void usm_frames_unready(struct usm_domain *domain, u32 frame, u32 count);
 void usm_frames_unclaim(struct usm_domain *domain, u32 frame, u32 count);
 
 /* Zero what is not zero yet; claimed by the caller. Returns how many were zeroed. */
@@ -106,20 +116,22 @@ u32 usm_frames_zero(struct usm_domain *domain, u32 frame, u32 count);
 /* Their content is about to change; claimed by the caller. */
 void usm_frames_set_dirty(struct usm_domain *domain, u32 frame, u32 count);
 
+/*
+ * Both at once, of frames that are about to be mapped: zero what is not, and mark all as
+ * dirty. Returns how many were zeroed. unspend: they are not needed after all, and still zero.
+ */
+u32 usm_frames_spend(struct usm_domain *domain, u32 frame, u32 count);
+void usm_frames_unspend(struct usm_domain *domain, u32 frame, u32 count);
+
 /* Claim any one free frame, zeroed ones first; false: none is free. */
 bool usm_frame_pick(struct usm_domain *domain, u32 *frame);
 
 static inline void usm_entry_set(union usm_entry *entry, const struct usm_block *block,
 				 u32 space, u8 state)
 {
-	union usm_entry new = { .frame = {
-		.space = space,
-		.state = state,
-		.run = block->run,
-		.node = block->node,
-	} };
-
-	WRITE_ONCE(entry->word[0], new.word[0]);
+	/* space, state, run, node; the age begins anew */
+	WRITE_ONCE(entry->word[0], space | (u64)state << 32 | (u64)block->run << 40 |
+		   (u64)block->node << 48);
 }
 
 static inline void usm_entry_set_mapped(union usm_entry *entry, const struct usm_block *block,

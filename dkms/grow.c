@@ -375,6 +375,8 @@ u32 usm_grow_shrink_any(struct usm_domain *domain, u32 frames, enum usm_shrink_w
 	u32 blocks = READ_ONCE(domain->top), index, done = 0;
 	int whole;
 
+	/* So that a block is whole. */
+	usm_supply_let_go(domain);
 	for (whole = 1; whole >= 0 && done < frames; whole--) {
 		for (index = 0; index < blocks && done < frames; index++) {
 			struct usm_block *block = READ_ONCE(domain->blocks[index]);

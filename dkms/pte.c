@@ -18,14 +18,11 @@ static pmd_t *usm_pmd(struct mm_struct *mm, unsigned long addr)
 	return pmd_offset(pud, addr);
 }
 
-static bool usm_table_lock_class(struct mm_struct *mm, unsigned long addr,
-				 struct usm_table *table, int subclass)
+static __always_inline bool usm_table_lock_pmd(struct mm_struct *mm, pmd_t *pmd,
+					       struct usm_table *table, int subclass)
 {
-	pmd_t *pmd, value;
+	pmd_t value;
 
-	pmd = usm_pmd(mm, addr);
-	if (!pmd)
-		return false;
 	/* The caller's lock of the mm, of a VMA or of its rmap keeps the table. */
 	rcu_read_lock();
 	value = READ_ONCE(*pmd);
@@ -43,6 +40,14 @@ static bool usm_table_lock_class(struct mm_struct *mm, unsigned long addr,
 	rcu_read_unlock();
 	table->base = (pte_t *)pmd_page_vaddr(value);
 	return true;
+}
+
+static bool usm_table_lock_class(struct mm_struct *mm, unsigned long addr,
+				 struct usm_table *table, int subclass)
+{
+	pmd_t *pmd = usm_pmd(mm, addr);
+
+	return pmd && usm_table_lock_pmd(mm, pmd, table, subclass);
 }
 
 bool usm_table_lock(struct mm_struct *mm, unsigned long addr, struct usm_table *table)
@@ -81,6 +86,12 @@ bool usm_table_lock_alloc(struct mm_struct *mm, unsigned long addr,
 		cond_resched();
 	}
 	return true;
+}
+
+bool usm_table_lock_fault(struct vm_fault *vmf, struct usm_table *table)
+{
+	return likely(usm_table_lock_pmd(vmf->vma->vm_mm, vmf->pmd, table, 0)) ||
+	       usm_table_lock_alloc(vmf->vma->vm_mm, vmf->address, table);
 }
 
 void usm_pte_map(struct vm_area_struct *vma, unsigned long addr, pte_t *pte,

@@ -28,6 +28,9 @@ void usm_table_unlock(struct usm_table *table);
 bool usm_table_lock_alloc(struct mm_struct *mm, unsigned long addr,
 			  struct usm_table *table);
 
+/* The same for the address of a fault, which has found where the table is or would be. */
+bool usm_table_lock_fault(struct vm_fault *vmf, struct usm_table *table);
+
 static inline pte_t *usm_table_pte(struct usm_table *table, unsigned long addr)
 {
 	return table->base + pte_index(addr);
@@ -45,6 +48,12 @@ static inline pte_t usm_pte_own(pte_t entry, const struct vm_area_struct *vma)
 {
 	entry = pte_mkyoung(entry);
 	return vma->vm_flags & VM_WRITE ? usm_pte_mkwrite_dirty(entry) : pte_mkdirty(entry);
+}
+
+/* The same entry for the page that follows in memory; present. */
+static inline pte_t usm_pte_next(pte_t entry)
+{
+	return __pte(pte_val(entry) + PAGE_SIZE);
 }
 
 void usm_pte_map(struct vm_area_struct *vma, unsigned long addr, pte_t *pte,

@@ -37,10 +37,11 @@ void usm_stat_fill(struct usm_domain *domain, struct usm_stat *stat)
 	stat->frames_shared = usm_gauge(domain, USM_N_SHARED);
 	stat->frames_held = usm_gauge(domain, USM_N_HELD);
 	stat->mappings = usm_gauge(domain, USM_N_MAPPINGS);
-	stat->faults = usm_gauge(domain, USM_N_FAULTS);
 	stat->fault_pages = usm_gauge(domain, USM_N_FAULT_PAGES);
-	for (i = 0; i <= USM_MAX_ORDER; i++)
+	for (i = 0; i <= USM_MAX_ORDER; i++) {
 		stat->faults_by_order[i] = usm_gauge(domain, USM_N_BY_ORDER + i);
+		stat->faults += stat->faults_by_order[i];
+	}
 	stat->supplied = usm_gauge(domain, USM_N_SUPPLIED);
 	stat->stolen = usm_gauge(domain, USM_N_STOLEN);
 	stat->refused = usm_gauge(domain, USM_N_REFUSED);

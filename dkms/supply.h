@@ -17,19 +17,27 @@ struct usm_supply {
 	u32 tail;			/* ours; ring->tail is a copy */
 	u32 run_frame;			/* what is left of the entry taken last, */
 	u32 run_count;			/* not claimed yet */
+	u32 hand_frame;			/* and what was before it: claimed, ready, */
+	u32 hand_count;			/* still counted as free and zeroed */
 	u32 told_head;			/* head when SUPPLY_LOW was posted last, */
 	enum usm_supply_level told;	/* and why; FILLED: it was since */
 };
 
-/* A run of frames that the caller has claimed. */
+/*
+ * A run of frames that the caller has claimed. Ready ones are zero, and not known as that
+ * any more: usm_frames_spend() has nothing to do.
+ */
 struct usm_run {
 	u32 frame;
-	u32 count;
+	u16 count;
+	bool ready;
 };
 
 int usm_supply_init(struct usm_domain *domain);
 void usm_supply_uninit(struct usm_domain *domain);
 void usm_supply_reset(struct usm_domain *domain);
+/* Let go of frames that no fault has got yet: their entries are lost. */
+void usm_supply_let_go(struct usm_domain *domain);
 size_t usm_supply_size(void);
 
 /*

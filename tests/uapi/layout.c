@@ -28,6 +28,7 @@ AT(usm_ring, offset, 8);
 AT(usm_ring, head, 64);
 AT(usm_ring, top, 68);
 AT(usm_ring, evicted_top, 72);
+AT(usm_ring, low, 76);
 AT(usm_ring, tail, 128);
 AT(usm_ring, want, 132);
 AT(usm_ring, lost, 192);

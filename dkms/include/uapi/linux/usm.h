@@ -134,7 +134,8 @@ struct usm_ring {
 	__u32 head;		/* written by the producer */
 	__u32 top;		/* events: the table says nothing from this frame on yet */
 	__u32 evicted_top;	/* events: no number from this on was in use yet */
-	__u32 pad1[13];
+	__u32 low;		/* supply: ask for more at fewer entries; 0: at a quarter */
+	__u32 pad1[12];
 	__u32 tail;		/* written by the consumer */
 	__u32 want;		/* supply: 1 from SUPPLY_LOW until more was seen */
 	__u32 pad2[14];
@@ -151,7 +152,7 @@ struct usm_ring {
 #define USM_SUPPLY_GEN(e)	((__u16)((e) >> 48))
 
 enum usm_event_type {
-	/* arg: CPU whose ring has fewer than a quarter of its entries left, or
+	/* arg: CPU whose ring has fewer entries left than its `low` says, or
 	 * is empty; either is not repeated before something new is in it. */
 	USM_EV_SUPPLY_LOW = 1,
 	USM_EV_FREED = 2,	/* frame, count: are FREE again */
