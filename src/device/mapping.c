@@ -151,6 +151,11 @@ bool usm_supply_wanted(const struct usm_mapping *m, uint32_t cpu)
 	return __atomic_load_n(&m->supply[cpu].ring->want, __ATOMIC_ACQUIRE) != 0;
 }
 
+void usm_supply_set_low(struct usm_mapping *m, uint32_t cpu, uint32_t entries)
+{
+	__atomic_store_n(&m->supply[cpu].ring->low, entries, __ATOMIC_RELAXED);
+}
+
 bool usm_supply_put(struct usm_mapping *m, uint32_t cpu, uint64_t entry)
 {
 	struct usm_mapped_ring *r = &m->supply[cpu];

@@ -66,6 +66,9 @@ uint32_t usm_supply_queued(const struct usm_mapping *mapping, uint32_t cpu);
 /* The module asked for more (USM_EV_SUPPLY_LOW) and has seen none since. */
 bool usm_supply_wanted(const struct usm_mapping *mapping, uint32_t cpu);
 
+/* When it is to ask for more: with fewer than so many entries in the ring. */
+void usm_supply_set_low(struct usm_mapping *mapping, uint32_t cpu, uint32_t entries);
+
 /*
  * Offer a run (USM_SUPPLY()). False: the ring is full, nothing was put. Wakes
  * nobody: usm_device_kick() after a round of these.

@@ -328,6 +328,24 @@ static uint32_t lane_entry(const struct usm_engine *engine, uint32_t cpu, uint32
 				engine->setup.fault_order);
 }
 
+/* The same for a ring that is about to get some: tell it when to ask for more. */
+static uint32_t lane_plan(struct usm_engine *engine, uint32_t cpu, uint32_t amount)
+{
+	uint32_t entry = lane_entry(engine, cpu, amount);
+
+	usm_supply_set_low(engine->setup.mapping, cpu, usm_ration_low(amount, entry));
+	return entry;
+}
+
+/* How much the ring gets at the most in one answer: whole faults. */
+static uint32_t lane_portion(const struct usm_engine *engine, uint32_t due)
+{
+	uint32_t fault = 1u << engine->setup.fault_order;
+	uint32_t most = fault > USM_ENGINE_PORTION ? fault : USM_ENGINE_PORTION;
+
+	return due < most ? due : most;
+}
+
 /* The call for more stands in the ring until the module looks again: answer it once. */
 static uint32_t lane_due(const struct usm_engine *engine, uint32_t cpu, uint32_t amount)
 {
@@ -380,7 +398,7 @@ static int lanes_rescue(struct usm_engine *engine, const struct usm_ration *plan
 		if (!engine->index.idle.count)
 			lane_withdraw_refused(engine, cpu);
 		r = lane_rescue(engine, cpu, lane_due(engine, cpu, amount),
-				lane_entry(engine, cpu, amount), &total);
+				lane_plan(engine, cpu, amount), &total);
 		if (r < 0)
 			return r;
 	}
@@ -406,8 +424,8 @@ int usm_lanes_fill(struct usm_engine *engine)
 
 		if (!due)
 			continue;
-		r = lane_ask(engine, cpu, due < USM_ENGINE_PORTION ? due : USM_ENGINE_PORTION,
-			     lane_entry(engine, cpu, amount), false, &put);
+		r = lane_ask(engine, cpu, lane_portion(engine, due), lane_plan(engine, cpu, amount),
+			     false, &put);
 		if (r < 0)
 			return r;
 		if (r > 0) {

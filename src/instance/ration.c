@@ -38,12 +38,22 @@ struct usm_ration usm_ration_plan(uint32_t free, uint32_t cpus, uint32_t active,
 uint32_t usm_ration_entry(uint32_t ration, uint32_t entries, unsigned int fault_order)
 {
 	uint32_t frames = ration / entries + !!(ration % entries);
-	uint32_t gather = (1u << fault_order) / USM_RATION_GATHER;
+	uint32_t whole = 1u << fault_order;
 
-	/* When frames are scarce the smaller entries spread them better. */
-	if (frames < gather && gather <= ration)
-		frames = gather;
-	return lesser(frames ?: 1, USM_RUN_MAX);
+	if (whole < USM_RATION_ENTRY)
+		whole = USM_RATION_ENTRY;
+	/* When frames are scarce smaller entries spread them better. */
+	while (whole > 1 && ration / whole < USM_RATION_ENTRIES)
+		whole /= 2;
+	return lesser(frames > whole ? frames : whole, USM_RUN_MAX);
+}
+
+uint32_t usm_ration_low(uint32_t ration, uint32_t entry)
+{
+	uint32_t quarter = ration / entry / 4;
+
+	/* The last one lasts for one large fault only. */
+	return quarter > 2 ? quarter : 2;
 }
 
 uint32_t usm_ration_due(uint32_t held, uint32_t ration, uint32_t entry, bool wanted)

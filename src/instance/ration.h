@@ -41,19 +41,19 @@ struct usm_ration usm_ration_plan(uint32_t free, uint32_t cpus, uint32_t active,
 				  unsigned int fault_order);
 
 /*
- * Entries that one fault should have to gather, at the most: the module looks at
- * a few for each fault and maps what it got.
+ * Frames in one entry. The module looks at one for each fault, if it holds what that
+ * maps; with small faults several live on one.
  */
-#define USM_RATION_GATHER	8
+#define USM_RATION_ENTRY	16
 
-/*
- * Frames in one entry at the most, for a ring of `entries` that is to hold
- * `ration` frames. A ring asks for more when fewer than a quarter of its entries
- * are left: it should therefore be full of small entries rather than hold few
- * large ones, or every fault would wake the instance. With faults of order 8
- * and 9 that is so; a wake-up is little beside mapping a MiB.
- */
+/* Entries that a ration is cut into at the least: it is spread and asked for in these. */
+#define USM_RATION_ENTRIES	4
+
+/* Frames in one entry at the most, for a ring of `entries` that is to hold `ration` frames. */
 uint32_t usm_ration_entry(uint32_t ration, uint32_t entries, unsigned int fault_order);
+
+/* The ring asks for more when fewer than so many entries are left: a quarter of the ration. */
+uint32_t usm_ration_low(uint32_t ration, uint32_t entry);
 
 /*
  * How many frames to put, in entries of at most `entry`, into a ring that holds

@@ -150,7 +150,7 @@ static void low_check(struct model *model, uint32_t cpu, bool empty)
 	struct model_hand *hand = &model->hand[cpu];
 	uint32_t level = empty ? 2 : 1;
 
-	if (!empty && ring->head - ring->tail >= ring->entries / 4) {
+	if (!empty && ring->head - ring->tail >= (ring->low ?: ring->entries / 4)) {
 		hand->told = 0;
 		ring->want = 0;
 		return;
@@ -211,7 +211,7 @@ void model_arm(struct model *model)
 	for (uint32_t cpu = 0; cpu < model->mapping.rings; cpu++) {
 		struct usm_ring *ring = model->mapping.supply[cpu].ring;
 
-		ring->head = ring->tail = ring->want = 0;
+		ring->head = ring->tail = ring->want = ring->low = 0;
 		model->hand[cpu] = (struct model_hand){};
 	}
 }

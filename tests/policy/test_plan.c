@@ -48,26 +48,37 @@ START_TEST(scarce_frames_are_spread)
 }
 END_TEST
 
-START_TEST(a_full_ring_is_far_from_asking_for_more)
+START_TEST(a_ring_holds_its_ration)
 {
 	for (uint32_t entries = 16; entries <= 4096; entries *= 2) {
-		uint32_t entry = usm_ration_entry(1024, entries, 4);
+		for (unsigned int order = 0; order <= 9; order++) {
+			uint32_t ration = usm_ration_plan(1u << 20, 1, 1, order).active;
+			uint32_t entry = usm_ration_entry(ration, entries, order);
 
-		ck_assert_uint_ge(entry * entries, 1024);
-		if (entries <= 512)
-			ck_assert_uint_ge(1024 / entry, entries);
+			ck_assert_uint_ge(entry * entries, ration);
+			ck_assert_uint_ge(ration / entry, 4);
+			/* Full, it is far from asking for more; and it asks in time. */
+			ck_assert_uint_le(usm_ration_low(ration, entry), ration / entry / 2);
+			ck_assert_uint_ge(usm_ration_low(ration, entry), 2);
+		}
 	}
 	ck_assert_uint_eq(usm_ration_entry(1u << 20, 16, 4), 512);
 	ck_assert_uint_eq(usm_ration_entry(0, 16, 4), 1);
+	ck_assert_uint_eq(usm_ration_low(1024, 16), 16);
 }
 END_TEST
 
-START_TEST(a_fault_gathers_few_entries)
+START_TEST(an_entry_is_a_whole_fault)
 {
-	ck_assert_uint_ge(8 * usm_ration_entry(2048, 256, 9), 512);
-	ck_assert_uint_ge(8 * usm_ration_entry(1024, 256, 8), 256);
+	for (unsigned int order = 0; order <= 9; order++) {
+		uint32_t ration = usm_ration_plan(1u << 20, 1, 1, order).active;
+
+		ck_assert_uint_eq(usm_ration_entry(ration, 256, order),
+				  order < 4 ? 16 : 1u << order);
+	}
 	/* Not when that would leave most rings without any. */
-	ck_assert_uint_eq(usm_ration_entry(10, 256, 9), 1);
+	ck_assert_uint_eq(usm_ration_entry(10, 256, 9), 2);
+	ck_assert_uint_eq(usm_ration_entry(3, 256, 9), 1);
 }
 END_TEST
 
@@ -238,8 +249,8 @@ int main(void)
 	suite_add(suite, "ration", a_ring_gets_a_burst_and_no_more);
 	suite_add(suite, "ration", rings_hold_half_of_what_is_free_at_most);
 	suite_add(suite, "ration", scarce_frames_are_spread);
-	suite_add(suite, "ration", a_full_ring_is_far_from_asking_for_more);
-	suite_add(suite, "ration", a_fault_gathers_few_entries);
+	suite_add(suite, "ration", a_ring_holds_its_ration);
+	suite_add(suite, "ration", an_entry_is_a_whole_fault);
 	suite_add(suite, "ration", a_call_for_more_is_answered);
 	suite_add(suite, "growth", growth_is_geometric);
 	suite_add(suite, "growth", growth_stops_at_the_ceiling);
