@@ -288,6 +288,15 @@ static __always_inline void usm_batch_account(struct usm_batch *batch)
 	batch->same = 0;
 }
 
+/* The page of a frame, as it is while `at` is its only place. Its block's node may differ. */
+static __always_inline void usm_batch_prepare(struct usm_batch *batch, struct page *page)
+{
+	if (unlikely(batch->same && page_to_nid(page) != page_to_nid(batch->page)))
+		usm_batch_account(batch);
+	batch->page = page;
+	batch->same++;
+}
+
 /*
  * `count` frames of one block into as many pages of one table. Nobody else knows the
  * frames: no count of theirs but one has to be changed atomically.
@@ -297,44 +306,42 @@ static __always_inline void usm_batch_span(struct usm_batch *batch, unsigned lon
 {
 	struct usm_space *space = batch->space;
 	struct usm_block *block = usm_frame_block(space->domain, frame);
-	unsigned int i = frame & (USM_BLOCK_FRAMES - 1), end = i + count;
+	unsigned int i = frame & (USM_BLOCK_FRAMES - 1), n;
 	u32 *slot = usm_bucket_slot(batch->bucket, at);
+	union usm_entry *shown = block->table + i;
+	struct address_space *mapping = batch->mapping;
 	pgoff_t index = usm_space_index(space, at);
-	struct page *page = usm_block_page(block, i);
+	struct page **pages = block->pages;
+	struct page *page = pages ? pages[i] : block->base + i;
+	struct mm_struct *mm = space->mm;
 	pte_t entry = pfn_pte(page_to_pfn(page), batch->prot);
 
-	if (unlikely(batch->same && page_to_nid(page) != page_to_nid(batch->page)))
-		usm_batch_account(batch);
-	batch->page = page;
-	batch->same += count;
 	batch->nr += count;
-	for (;;) {
-		page->mapping = batch->mapping;
-		page->index = index++;
-		atomic_long_set(usm_page_word(page),
-				(unsigned long)frame << USM_PAGE_FRAME_SHIFT | 1);
-		get_page(page);
-		atomic_set(&page->_mapcount, 0);
-		usm_entry_set_mapped(block->table + i, block, space->id, at);
-		WRITE_ONCE(*slot++, USM_SLOT_SET | frame++);
-		/* Who finds the entry without a lock finds the page as it is now. */
-		smp_wmb();
-		set_pte_at(space->mm, at++ << PAGE_SHIFT, pte++, entry);
-		if (++i == end)
-			break;
-		if (likely(!block->pages)) {
-			page++;
-			entry = usm_pte_next(entry);
-		} else {
-			page = block->pages[i];
-			entry = pfn_pte(page_to_pfn(page), batch->prot);
-			if (unlikely(page_to_nid(page) != page_to_nid(batch->page))) {
-				batch->same -= end - i;
-				usm_batch_account(batch);
-				batch->page = page;
-				batch->same = end - i;
-			}
+	if (likely(!pages)) {
+		usm_batch_prepare(batch, page);
+		batch->same += count - 1;
+	}
+	for (n = 0; n < count; n++) {
+		if (unlikely(pages)) {
+			page = pages[i + n];
+			usm_batch_prepare(batch, page);
 		}
+		page->mapping = mapping;
+		page->index = index + n;
+		atomic_long_set(usm_page_word(page),
+				(unsigned long)(frame + n) << USM_PAGE_FRAME_SHIFT | 1);
+		page_ref_inc(page);
+		atomic_set(&page->_mapcount, 0);
+		usm_entry_set_mapped(shown + n, block, space->id, at + n);
+		WRITE_ONCE(slot[n], USM_SLOT_SET | (frame + n));
+		page++;
+	}
+	/* Who finds an entry without a lock finds its page as it is now. */
+	smp_wmb();
+	for (n = 0; n < count; n++) {
+		set_pte_at(mm, (at + n) << PAGE_SHIFT, pte + n, entry);
+		entry = likely(!pages) ? usm_pte_next(entry) : n + 1 == count ? entry :
+			pfn_pte(page_to_pfn(pages[i + n + 1]), batch->prot);
 	}
 }
 

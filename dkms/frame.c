@@ -108,13 +108,19 @@ static void usm_frame_show_free(struct usm_block *block, unsigned int i)
 		      (test_bit(i, block->zeroed) ? USM_FRAME_ZEROED : 0));
 }
 
-void usm_frame_set_free(struct usm_domain *domain, u32 frame)
+void usm_frame_show_freed(struct usm_domain *domain, u32 frame)
 {
 	struct usm_block *block = usm_frame_block(domain, frame);
-	union usm_entry *entry = usm_frame_entry(domain, frame);
+	unsigned int i = frame & (USM_BLOCK_FRAMES - 1);
+	union usm_entry *entry = block->table + i;
 
 	WRITE_ONCE(entry->word[1], entry->word[1] + (1ull << USM_PAGE_BITS));
-	usm_frame_show_free(block, frame & (USM_BLOCK_FRAMES - 1));
+	usm_frame_show_free(block, i);
+}
+
+void usm_frame_set_free(struct usm_domain *domain, u32 frame)
+{
+	usm_frame_show_freed(domain, frame);
 	usm_frames_unclaim(domain, frame, 1);
 }
 
@@ -296,19 +302,19 @@ u32 usm_frames_zero(struct usm_domain *domain, u32 frame, u32 count)
 
 	while (count) {
 		struct usm_block *block = usm_frame_block(domain, frame);
-		unsigned long mask, *zeroed = usm_zeroed_word(block, frame);
+		unsigned long mask, todo, *zeroed = usm_zeroed_word(block, frame);
 		u32 here = usm_word_frames(frame, count, &mask), base = frame & -BITS_PER_LONG;
 
 		/* Of a claimed frame only we change the bit. */
-		for (mask &= ~READ_ONCE(*zeroed); mask; mask &= mask - 1) {
-			unsigned int bit = __ffs(mask);
-			unsigned int i = (base + bit) & (USM_BLOCK_FRAMES - 1);
-
-			clear_highpage(usm_block_page(block, i));
-			set_bit(bit, zeroed);
-			usm_frame_show_free(block, i);
-			done++;
-		}
+		mask &= ~READ_ONCE(*zeroed);
+		for (todo = mask; todo; todo &= todo - 1)
+			clear_highpage(usm_block_page(block, (base + __ffs(todo)) &
+						      (USM_BLOCK_FRAMES - 1)));
+		if (mask)
+			atomic_long_or(mask, (atomic_long_t *)zeroed);
+		for (todo = mask; todo; todo &= todo - 1)
+			usm_frame_show_free(block, (base + __ffs(todo)) & (USM_BLOCK_FRAMES - 1));
+		done += hweight_long(mask);
 		frame += here;
 		count -= here;
 	}

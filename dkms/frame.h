@@ -148,7 +148,11 @@ void usm_frame_set_state(struct usm_domain *domain, u32 frame, enum usm_frame_st
 void usm_frame_retire(struct usm_domain *domain, u32 frame);
 /* How many of a run's first frames are not free. */
 u32 usm_frames_skip(struct usm_domain *domain, u32 frame, u32 count);
-/* Claimed, unmapped and referred to by nobody else: FREE again. */
+/*
+ * Claimed, unmapped and referred to by nobody else: what the table says before it is
+ * unclaimed; and both.
+ */
+void usm_frame_show_freed(struct usm_domain *domain, u32 frame);
 void usm_frame_set_free(struct usm_domain *domain, u32 frame);
 
 #endif /* USM_FRAME_H */

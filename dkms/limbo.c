@@ -13,6 +13,8 @@
  * ever more rarely.
  */
 #define USM_LIMBO_DELAY_MAX	(HZ / 4)
+/* Pages looked at until others may run. */
+#define USM_LIMBO_BATCH		64
 
 void usm_limbo_add(struct usm_domain *domain, struct usm_family *family,
 		   struct list_head *pages, unsigned int nr)
@@ -32,7 +34,7 @@ void usm_limbo_add(struct usm_domain *domain, struct usm_family *family,
 	mod_delayed_work(usm_wq, &domain->limbo_work, 0);
 }
 
-/* Freed frames as events of runs. */
+/* Freed frames, in runs: free for others when their run is flushed. */
 struct usm_freed {
 	struct usm_domain *domain;
 	u32 frame;
@@ -42,6 +44,7 @@ struct usm_freed {
 static void usm_freed_flush(struct usm_freed *freed)
 {
 	if (freed->count) {
+		usm_frames_unclaim(freed->domain, freed->frame, freed->count);
 		usm_event_post(freed->domain, USM_EV_FREED, 0, 0, freed->frame,
 			       freed->count, 0);
 		trace_usm_freed(freed->domain, freed->frame, freed->count);
@@ -51,6 +54,9 @@ static void usm_freed_flush(struct usm_freed *freed)
 
 static void usm_freed_add(struct usm_freed *freed, u32 frame)
 {
+	/* Nobody shall have to wait for the end of a large one. */
+	if (freed->count == USM_MAX_RUN)
+		usm_freed_flush(freed);
 	if (freed->count && frame == freed->frame + freed->count) {
 		freed->count++;
 		return;
@@ -78,7 +84,7 @@ static void usm_limbo_free(struct usm_domain *domain, struct page *page,
 		usm_frame_retire(domain, frame);
 		return;
 	}
-	usm_frame_set_free(domain, frame);
+	usm_frame_show_freed(domain, frame);
 	usm_freed_add(freed, frame);
 }
 
@@ -94,7 +100,7 @@ unsigned int usm_limbo_flush(struct usm_domain *domain)
 	struct usm_freed freed = { .domain = domain };
 	struct usm_family *family = NULL;
 	struct page *page, *next;
-	unsigned int done = 0, batch = 0;
+	unsigned int done = 0, batch = 0, seen = 0;
 	LIST_HEAD(pages);
 	bool unuse;
 
@@ -105,7 +111,8 @@ unsigned int usm_limbo_flush(struct usm_domain *domain)
 	list_for_each_entry_safe(page, next, &pages, lru) {
 		struct usm_family *of = usm_page_family(page);
 
-		cond_resched();
+		if (!(++seen % USM_LIMBO_BATCH))
+			cond_resched();
 		if (!usm_limbo_over(page)) {
 			usm_frame_set_state(domain, usm_page_frame(page), USM_FRAME_HELD);
 			continue;

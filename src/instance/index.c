@@ -34,16 +34,22 @@ static void word_read(struct usm_index *index, const struct usm_mapping *mapping
 		      uint32_t count)
 {
 	uint32_t word = frame / USM_FRAMESET_WORD, low = frame % USM_FRAMESET_WORD;
-	uint64_t mask = 0, present = 0, free = 0, zeroed = 0;
+	uint64_t mask = ~UINT64_C(0) >> (USM_FRAMESET_WORD - count) << low;
+	uint64_t present = 0, free = 0, zeroed = 0;
 
-	for (uint64_t bit = UINT64_C(1) << low; count--; bit <<= 1) {
-		unsigned int flags = usm_mapping_state(mapping, frame++);
+	/* Frames beside each other were used together, as a rule. */
+	for (uint32_t at = 0, length; at < count; at += length) {
+		unsigned int flags = usm_mapping_state(mapping, frame + at);
 		unsigned int state = flags & USM_FRAME_STATE_MASK;
+		uint64_t run;
 
-		mask |= bit;
-		present |= state != USM_FRAME_NONE ? bit : 0;
-		free |= state == USM_FRAME_FREE ? bit : 0;
-		zeroed |= flags & USM_FRAME_ZEROED ? bit : 0;
+		for (length = 1; at + length < count; length++)
+			if (usm_mapping_state(mapping, frame + at + length) != flags)
+				break;
+		run = ~UINT64_C(0) >> (USM_FRAMESET_WORD - length) << (low + at);
+		present |= state != USM_FRAME_NONE ? run : 0;
+		free |= state == USM_FRAME_FREE ? run : 0;
+		zeroed |= flags & USM_FRAME_ZEROED ? run : 0;
 	}
 	/* A ring may still name what is not there, but nobody gets it from there. */
 	usm_frameset_assign(&index->offered, word, mask & ~present, 0);

@@ -145,6 +145,11 @@ static int zero_submit(struct usm_engine *engine, struct usm_command *commands, 
 		return r;
 
 	for (uint32_t i = 0; i < n; i++) {
+		/* All of them free still, and zeroed. */
+		if (commands[i].result == (int32_t)commands[i].count) {
+			usm_frameset_remove(&index->dirty, commands[i].frame, commands[i].count);
+			continue;
+		}
 		usm_index_refresh(index, engine->setup.mapping, commands[i].frame,
 				  commands[i].count);
 		/* Refused, and why is not to be seen in the table: leave these to
