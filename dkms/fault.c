@@ -317,7 +317,7 @@ static __always_inline void usm_batch_one(struct usm_batch *batch, unsigned long
 	struct page *page = usm_block_page(block, i);
 
 	page->mapping = batch->mapping;
-	page->index = usm_space_index(batch->space, at);
+	usm_page_set_index(page, usm_space_index(batch->space, at));
 	atomic_long_set(usm_page_word(page), (unsigned long)frame << USM_PAGE_FRAME_SHIFT | 1);
 	get_page(page);
 	atomic_set(&page->_mapcount, 0);
@@ -380,7 +380,7 @@ static unsigned int usm_fault_map(struct vm_fault *vmf, struct usm_fault *fault,
 			*busy |= at == fault->page;
 		} else if (slot & USM_SLOT_EVICTED) {
 			/* The fault on it, if it is this one, begins again. */
-		} else if (pte_none_mostly(*pte)) {
+		} else if (usm_pte_vacant(*pte)) {
 			/* Unmapped, and the notifier could not tell us. */
 			if (slot & USM_SLOT_SET)
 				usm_slot_drop(fault->bucket, at, &drop);

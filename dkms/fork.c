@@ -172,7 +172,7 @@ static __always_inline void usm_fork_share(struct usm_fork *fork,
 	atomic_inc(&page->_mapcount);
 	usm_fork_name(fork, window, frame, page);
 	set_pte_at(fork->child->mm, addr, usm_table_pte(&window->child, addr),
-		   pte_clear_uffd_wp(pte_mkold(entry)));
+		   usm_pte_clear_uffd(pte_mkold(entry)));
 	window->pages++;
 }
 
@@ -194,7 +194,7 @@ static void usm_fork_poison(struct usm_fork *fork, struct usm_fork_window *windo
 static void usm_fork_share_some(struct usm_fork *fork, struct usm_fork_window *window)
 {
 	struct usm_domain *domain = fork->parent->domain;
-	bool pinned = test_bit(MMF_HAS_PINNED, &fork->parent->mm->flags);
+	bool pinned = usm_mm_has_pinned(fork->parent->mm);
 
 	for (; window->at < window->end; window->at++) {
 		unsigned long addr = window->at << PAGE_SHIFT;
@@ -215,7 +215,7 @@ static void usm_fork_share_some(struct usm_fork *fork, struct usm_fork_window *w
 		if (!window->mapped)
 			continue;
 		entry = *usm_table_pte(&window->parent, addr);
-		if (pte_none_mostly(entry))
+		if (usm_pte_empty(entry))
 			continue;
 		page = usm_frame_page(domain, slot & USM_SLOT_FRAME);
 		if (unlikely(PageHWPoison(page) || !pte_present(entry))) {
@@ -362,7 +362,7 @@ static bool usm_fork_mark_busy(struct usm_fork *fork)
 
 			/* Set but not mapped: dropped, and nobody could tell us. */
 			if (!(*slot & USM_SLOT_SET) ||
-			    pte_none_mostly(*usm_table_pte(&table, at << PAGE_SHIFT)))
+			    usm_pte_empty(*usm_table_pte(&table, at << PAGE_SHIFT)))
 				continue;
 			__assign_bit(at & (USM_WINDOW_PAGES - 1), bucket->clean,
 				     !pte_dirty(*usm_table_pte(&table, at << PAGE_SHIFT)));
@@ -419,7 +419,7 @@ void usm_fork_vma(struct usm_space *parent, struct vm_area_struct *vma)
 	}
 	vma->vm_private_data = fork.child;
 	/* Else copy_page_range() writes over what we map; nobody waits for us. */
-	usm_vma_flags_change(vma, 0, VM_UFFD_WP);
+	usm_vma_flags_change(vma, 0, USM_VM_COPIED);
 	usm_space_set_cow(parent);
 	usm_vma_set_cow(vma);
 	if (READ_ONCE(parent->broken))
