@@ -413,13 +413,17 @@ void usm_fork_vma(struct usm_space *parent, struct vm_area_struct *vma)
 
 	mmap_assert_write_locked(parent->mm);
 	fork.from = find_vma(parent->mm, vma->vm_start);
+	/*
+	 * Else copy_page_range() writes over what we map. Nobody watches the child: a
+	 * context without the flags is what userfaultfd does not expect.
+	 */
+	usm_vma_flags_change(vma, 0, USM_VM_COPIED);
+	vma->vm_userfaultfd_ctx = NULL_VM_UFFD_CTX;
 	if (!usm_fork_child(&fork)) {
 		usm_fork_break(&fork);
 		return;
 	}
 	vma->vm_private_data = fork.child;
-	/* Else copy_page_range() writes over what we map; nobody waits for us. */
-	usm_vma_flags_change(vma, 0, USM_VM_COPIED);
 	usm_space_set_cow(parent);
 	usm_vma_set_cow(vma);
 	if (READ_ONCE(parent->broken))

@@ -15,6 +15,7 @@
 #include <linux/shrinker.h>
 #include <linux/swap.h>
 #include <linux/swapops.h>
+#include <linux/userfaultfd_k.h>
 #ifdef USM_HAVE_PTE_LEAF
 #include <linux/leafops.h>
 #endif
@@ -108,12 +109,10 @@ static inline pte_t usm_pte_clear_uffd(pte_t pte)
 }
 
 /* With which copy_page_range() of fork() copies the page tables of a shared mapping. */
-#ifdef USM_HAVE_VM_UFFD_RWP
-#define USM_VM_COPIED	(VM_UFFD_WP | VM_UFFD_RWP | VM_MAYBE_GUARD)
-#elif defined(USM_HAVE_VM_GUARD)
-#define USM_VM_COPIED	(VM_UFFD_WP | VM_MAYBE_GUARD)
+#ifdef USM_HAVE_VM_GUARD
+#define USM_VM_COPIED	(__VM_UFFD_FLAGS | VM_MAYBE_GUARD)
 #else
-#define USM_VM_COPIED	VM_UFFD_WP
+#define USM_VM_COPIED	__VM_UFFD_FLAGS
 #endif
 
 /* May a guard region be in it? */

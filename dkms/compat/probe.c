@@ -60,8 +60,6 @@ void usm_probe(struct vm_area_struct *vma, struct mm_struct *mm)
 	((struct page *)NULL)->index = 0;
 #elif defined(USM_HAVE_VM_GUARD)		/* since 6.19: guard regions in mappings of files */
 	vma->vm_pgoff = VM_MAYBE_GUARD;
-#elif defined(USM_HAVE_VM_UFFD_RWP)		/* since 7.3 */
-	vma->vm_pgoff = VM_UFFD_RWP;
 #else
 #error "which capability?"
 #endif
