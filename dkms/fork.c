@@ -13,6 +13,7 @@
 #include "compat/compat.h"
 #include "event.h"
 #include "fault.h"
+#include "guard.h"
 #include "pte.h"
 #include "space.h"
 #include "trace.h"
@@ -409,7 +410,7 @@ void usm_fork_vma(struct usm_space *parent, struct vm_area_struct *vma)
 		.first = vma->vm_start >> PAGE_SHIFT,
 		.end = vma->vm_end >> PAGE_SHIFT,
 	};
-	bool copied;
+	bool guarded = usm_vma_guarded(vma) || parent->guarded, copied;
 
 	mmap_assert_write_locked(parent->mm);
 	fork.from = find_vma(parent->mm, vma->vm_start);
@@ -424,6 +425,7 @@ void usm_fork_vma(struct usm_space *parent, struct vm_area_struct *vma)
 		return;
 	}
 	vma->vm_private_data = fork.child;
+	fork.child->guarded |= guarded;
 	usm_space_set_cow(parent);
 	usm_vma_set_cow(vma);
 	if (READ_ONCE(parent->broken))
@@ -438,6 +440,8 @@ void usm_fork_vma(struct usm_space *parent, struct vm_area_struct *vma)
 	raw_write_seqcount_begin(&parent->mm->write_protect_seq);
 	copied = usm_fork_windows(&fork);
 	raw_write_seqcount_end(&parent->mm->write_protect_seq);
+	if (copied && guarded)
+		copied = usm_guard_copy(parent->mm, fork.child->mm, vma->vm_start, vma->vm_end);
 	if (!copied)
 		usm_fork_break(&fork);
 	if (READ_ONCE(parent->watched))

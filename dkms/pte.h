@@ -28,6 +28,9 @@ void usm_table_unlock(struct usm_table *table);
 bool usm_table_lock_alloc(struct mm_struct *mm, unsigned long addr,
 			  struct usm_table *table);
 
+/* From addr to end, the first address that has a page table; or end. Locks as above. */
+unsigned long usm_table_next(struct mm_struct *mm, unsigned long addr, unsigned long end);
+
 static inline pte_t *usm_table_pte(struct usm_table *table, unsigned long addr)
 {
 	return table->base + pte_index(addr);
