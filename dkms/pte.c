@@ -64,6 +64,8 @@ static bool usm_table_lock_class(struct mm_struct *mm, unsigned long addr,
 		return false;
 	}
 	rcu_read_unlock();
+	/* For sparse, which does not understand a lock that is held if we say so. */
+	__release(table->lock);
 	table->base = (pte_t *)pmd_page_vaddr(value);
 	return true;
 }
@@ -80,6 +82,7 @@ bool usm_table_lock_nested(struct mm_struct *mm, unsigned long addr, struct usm_
 
 void usm_table_unlock(struct usm_table *table)
 {
+	__acquire(table->lock);
 	spin_unlock(table->lock);
 }
 
