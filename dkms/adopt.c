@@ -16,6 +16,7 @@
 #include "domain.h"
 #include "event.h"
 #include "fault.h"
+#include "guard.h"
 #include "regs.h"
 #include "space.h"
 #include "trace.h"
@@ -206,7 +207,14 @@ static void usm_adopt_drain(void)
 
 int usm_adopt_init(void)
 {
-	return usm_hooks_arm(usm_adopt_mmap_region, usm_adopt_brk, usm_adopt_watch);
+	static const struct usm_hook_handlers handlers = {
+		.mmap = usm_adopt_mmap_region,
+		.brk = usm_adopt_brk,
+		.watch = usm_adopt_watch,
+		.walk = usm_guard_instead,
+	};
+
+	return usm_hooks_arm(&handlers);
 }
 
 void usm_adopt_uninit(void)

@@ -68,7 +68,7 @@ static void usm_cow_reuse(struct usm_space *space, struct page *page, unsigned l
 {
 	set_pte_at(space->mm, at << PAGE_SHIFT, pte,
 		   usm_pte_mkwrite_dirty(pte_mkyoung(*pte)));
-	page->index = usm_space_index(space, at);
+	usm_page_set_index(page, usm_space_index(space, at));
 	usm_frame_set_mapped(space->domain, frame, space->id, at);
 	usm_count_add(space->domain, USM_N_COW_REUSED, 1);
 	trace_usm_cow_reuse(space, at, frame);
@@ -138,7 +138,7 @@ static struct page *usm_cow_next(struct usm_cow *cow, unsigned long at, pte_t pt
 	u32 slot = *usm_bucket_slot(cow->bucket, at);
 	struct page *page;
 
-	if (!pte_present(pte) || pte_uffd_wp(pte))
+	if (!pte_present(pte) || usm_pte_uffd(pte))
 		return NULL;
 	page = pte_page(pte);
 	if (PageHWPoison(page) || !usm_cow_still(cow->space, slot, pte, page))

@@ -327,7 +327,7 @@ static __always_inline void usm_batch_span(struct usm_batch *batch, unsigned lon
 			usm_batch_prepare(batch, page);
 		}
 		page->mapping = mapping;
-		page->index = index + n;
+		usm_page_set_index(page, index + n);
 		atomic_long_set(usm_page_word(page),
 				(unsigned long)(frame + n) << USM_PAGE_FRAME_SHIFT | 1);
 		page_ref_inc(page);
@@ -381,7 +381,7 @@ static __always_inline unsigned int usm_fault_empty(struct usm_fault *fault, uns
 	u32 *slot = usm_bucket_slot(fault->bucket, at);
 	unsigned int n;
 
-	for (n = 0; n < most && pte_none_mostly(pte[n]); n++) {
+	for (n = 0; n < most && usm_pte_vacant(pte[n]); n++) {
 		if (likely(!slot[n]))
 			continue;
 		/* Busy or evicted: a fault on it, if it is this one, begins again. */

@@ -13,6 +13,7 @@
 #include "compat/compat.h"
 #include "event.h"
 #include "fault.h"
+#include "guard.h"
 #include "pte.h"
 #include "space.h"
 #include "trace.h"
@@ -172,7 +173,7 @@ static __always_inline void usm_fork_share(struct usm_fork *fork,
 	atomic_inc(&page->_mapcount);
 	usm_fork_name(fork, window, frame, page);
 	set_pte_at(fork->child->mm, addr, usm_table_pte(&window->child, addr),
-		   pte_clear_uffd_wp(pte_mkold(entry)));
+		   usm_pte_clear_uffd(pte_mkold(entry)));
 	window->pages++;
 }
 
@@ -194,7 +195,7 @@ static void usm_fork_poison(struct usm_fork *fork, struct usm_fork_window *windo
 static void usm_fork_share_some(struct usm_fork *fork, struct usm_fork_window *window)
 {
 	struct usm_domain *domain = fork->parent->domain;
-	bool pinned = test_bit(MMF_HAS_PINNED, &fork->parent->mm->flags);
+	bool pinned = usm_mm_has_pinned(fork->parent->mm);
 
 	for (; window->at < window->end; window->at++) {
 		unsigned long addr = window->at << PAGE_SHIFT;
@@ -215,7 +216,7 @@ static void usm_fork_share_some(struct usm_fork *fork, struct usm_fork_window *w
 		if (!window->mapped)
 			continue;
 		entry = *usm_table_pte(&window->parent, addr);
-		if (pte_none_mostly(entry))
+		if (usm_pte_empty(entry))
 			continue;
 		page = usm_frame_page(domain, slot & USM_SLOT_FRAME);
 		if (unlikely(PageHWPoison(page) || !pte_present(entry))) {
@@ -362,7 +363,7 @@ static bool usm_fork_mark_busy(struct usm_fork *fork)
 
 			/* Set but not mapped: dropped, and nobody could tell us. */
 			if (!(*slot & USM_SLOT_SET) ||
-			    pte_none_mostly(*usm_table_pte(&table, at << PAGE_SHIFT)))
+			    usm_pte_empty(*usm_table_pte(&table, at << PAGE_SHIFT)))
 				continue;
 			__assign_bit(at & (USM_WINDOW_PAGES - 1), bucket->clean,
 				     !pte_dirty(*usm_table_pte(&table, at << PAGE_SHIFT)));
@@ -409,17 +410,22 @@ void usm_fork_vma(struct usm_space *parent, struct vm_area_struct *vma)
 		.first = vma->vm_start >> PAGE_SHIFT,
 		.end = vma->vm_end >> PAGE_SHIFT,
 	};
-	bool copied;
+	bool guarded = usm_vma_guarded(vma) || parent->guarded, copied;
 
 	mmap_assert_write_locked(parent->mm);
 	fork.from = find_vma(parent->mm, vma->vm_start);
+	/*
+	 * Else copy_page_range() writes over what we map. Nobody watches the child: a
+	 * context without the flags is what userfaultfd does not expect.
+	 */
+	usm_vma_flags_change(vma, 0, USM_VM_COPIED);
+	vma->vm_userfaultfd_ctx = NULL_VM_UFFD_CTX;
 	if (!usm_fork_child(&fork)) {
 		usm_fork_break(&fork);
 		return;
 	}
 	vma->vm_private_data = fork.child;
-	/* Else copy_page_range() writes over what we map; nobody waits for us. */
-	usm_vma_flags_change(vma, 0, VM_UFFD_WP);
+	fork.child->guarded |= guarded;
 	usm_space_set_cow(parent);
 	usm_vma_set_cow(vma);
 	if (READ_ONCE(parent->broken))
@@ -434,6 +440,8 @@ void usm_fork_vma(struct usm_space *parent, struct vm_area_struct *vma)
 	raw_write_seqcount_begin(&parent->mm->write_protect_seq);
 	copied = usm_fork_windows(&fork);
 	raw_write_seqcount_end(&parent->mm->write_protect_seq);
+	if (copied && guarded)
+		copied = usm_guard_copy(parent->mm, fork.child->mm, vma->vm_start, vma->vm_end);
 	if (!copied)
 		usm_fork_break(&fork);
 	if (READ_ONCE(parent->watched))

@@ -12,7 +12,7 @@
  * fault   first touch                  cow     write to a shared page
  * fork    sharing                      limbo   frames somebody still holds
  * oom     the ceiling reached          pte     page tables
- * trace   what tracing tools see
+ * guard   guard regions               trace   what tracing tools see
  */
 #include <linux/module.h>
 

@@ -64,7 +64,7 @@ static void usm_move_page(struct usm_space *space, struct usm_bucket *bucket,
 	page = usm_frame_page(space->domain, value);
 	/* A shared page's index is that of one of its spaces; COW makes it ours. */
 	if (usm_page_refs(page) == 1) {
-		page->index = usm_space_index(space, to);
+		usm_page_set_index(page, usm_space_index(space, to));
 		usm_frame_set_mapped(space->domain, value, space->id, to);
 	}
 }
@@ -84,7 +84,7 @@ static void usm_move_window(struct usm_space *space, struct usm_bucket *bucket,
 
 		if (!(slot & USM_SLOT_SET) || (slot & USM_SLOT_BUSY))
 			continue;
-		if (locked && !pte_none_mostly(*usm_table_pte(&table, page << PAGE_SHIFT)))
+		if (locked && !usm_pte_empty(*usm_table_pte(&table, page << PAGE_SHIFT)))
 			continue;
 		usm_move_page(space, bucket, page, page + delta, drop);
 	}

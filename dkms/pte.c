@@ -18,6 +18,29 @@ static pmd_t *usm_pmd(struct mm_struct *mm, unsigned long addr)
 	return pmd_offset(pud, addr);
 }
 
+unsigned long usm_table_next(struct mm_struct *mm, unsigned long addr, unsigned long end)
+{
+	while (addr < end) {
+		pgd_t *pgd = pgd_offset(mm, addr);
+		p4d_t *p4d = pgd_none(*pgd) ? NULL : p4d_offset(pgd, addr);
+		pud_t *pud = !p4d || p4d_none(*p4d) ? NULL : pud_offset(p4d, addr);
+		pmd_t *pmd = !pud || pud_none(*pud) || pud_leaf(*pud) ? NULL :
+			     pmd_offset(pud, addr);
+
+		if (!p4d)
+			addr = pgd_addr_end(addr, end);
+		else if (!pud)
+			addr = p4d_addr_end(addr, end);
+		else if (!pmd)
+			addr = pud_addr_end(addr, end);
+		else if (pmd_present(*pmd) && !pmd_leaf(*pmd))
+			return addr;
+		else
+			addr = pmd_addr_end(addr, end);
+	}
+	return end;
+}
+
 static __always_inline bool usm_table_lock_pmd(struct mm_struct *mm, pmd_t *pmd,
 					       struct usm_table *table, int subclass)
 {
@@ -38,6 +61,8 @@ static __always_inline bool usm_table_lock_pmd(struct mm_struct *mm, pmd_t *pmd,
 		return false;
 	}
 	rcu_read_unlock();
+	/* For sparse, which does not understand a lock that is held if we say so. */
+	__release(table->lock);
 	table->base = (pte_t *)pmd_page_vaddr(value);
 	return true;
 }
@@ -62,6 +87,7 @@ bool usm_table_lock_nested(struct mm_struct *mm, unsigned long addr, struct usm_
 
 void usm_table_unlock(struct usm_table *table)
 {
+	__acquire(table->lock);
 	spin_unlock(table->lock);
 }
 

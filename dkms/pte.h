@@ -30,6 +30,8 @@ bool usm_table_lock_alloc(struct mm_struct *mm, unsigned long addr,
 
 /* The same for the address of a fault, which has found where the table is or would be. */
 bool usm_table_lock_fault(struct vm_fault *vmf, struct usm_table *table);
+/* From addr to end, the first address that has a page table; or end. Locks as above. */
+unsigned long usm_table_next(struct mm_struct *mm, unsigned long addr, unsigned long end);
 
 static inline pte_t *usm_table_pte(struct usm_table *table, unsigned long addr)
 {

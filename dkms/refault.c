@@ -405,7 +405,7 @@ static bool usm_refault_still(struct usm_refault *refault, pte_t *pte)
 	struct usm_vault *vault = &refault->space->domain->vault;
 
 	return *usm_bucket_slot(refault->bucket, refault->page) == refault->value &&
-	       usm_evicted_key(vault, refault->number) == refault->key && pte_none_mostly(*pte);
+	       usm_evicted_key(vault, refault->number) == refault->key && usm_pte_vacant(*pte);
 }
 
 static vm_fault_t usm_refault_map(struct vm_fault *vmf, struct usm_refault *refault)

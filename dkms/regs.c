@@ -9,9 +9,7 @@
 
 #include "regs.h"
 
-static usm_mmap_hook_t usm_mmap_hook;
-static usm_brk_hook_t usm_brk_hook;
-static usm_watch_hook_t usm_watch_hook;
+static struct usm_hook_handlers usm_handlers;
 
 /* System calls get their arguments by pointer: brk(0), 64 and 32 bit. */
 static const struct pt_regs usm_brk_query;
@@ -24,7 +22,7 @@ static void notrace usm_on_mmap_region(unsigned long ip, unsigned long parent,
 		.arg = { regs->di, regs->si, regs->dx, regs->cx, regs->r8 },
 	};
 
-	usm_mmap_hook(&args);
+	usm_handlers.mmap(&args);
 	regs->di = args.arg[USM_MMAP_FILE];
 	regs->cx = args.arg[USM_MMAP_FLAGS];
 }
@@ -34,7 +32,7 @@ static void notrace usm_on_brk64(unsigned long ip, unsigned long parent,
 {
 	struct pt_regs *regs = ftrace_get_regs(fregs);
 
-	if (usm_brk_hook(((const struct pt_regs *)regs->di)->di))
+	if (usm_handlers.brk(((const struct pt_regs *)regs->di)->di))
 		regs->di = (unsigned long)&usm_brk_query;
 }
 
@@ -43,7 +41,7 @@ static void notrace usm_on_brk32(unsigned long ip, unsigned long parent,
 {
 	struct pt_regs *regs = ftrace_get_regs(fregs);
 
-	if (usm_brk_hook((u32)((const struct pt_regs *)regs->di)->bx))
+	if (usm_handlers.brk((u32)((const struct pt_regs *)regs->di)->bx))
 		regs->di = (unsigned long)&usm_brk_query;
 }
 
@@ -51,8 +49,36 @@ static void notrace usm_on_brk32(unsigned long ip, unsigned long parent,
 static void notrace usm_on_notifier(unsigned long ip, unsigned long parent,
 				    struct ftrace_ops *ops, struct ftrace_regs *fregs)
 {
-	usm_watch_hook((struct mm_struct *)ftrace_get_regs(fregs)->si);
+	usm_handlers.watch((struct mm_struct *)ftrace_get_regs(fregs)->si);
 }
+
+#ifdef USM_HAVE_VM_GUARD
+static __always_inline void usm_on_walk(struct ftrace_regs *fregs, bool of_mm)
+{
+	struct pt_regs *regs = ftrace_get_regs(fregs);
+	struct usm_hook_args args = {
+		.arg = { regs->di, regs->si, regs->dx, regs->cx, regs->r8 },
+	};
+	void *instead = usm_handlers.walk(&args, of_mm);
+
+	if (!instead)
+		return;
+	regs->di = args.arg[USM_WALK_WHERE];
+	regs->ip = (unsigned long)instead;
+}
+
+static void notrace usm_on_walk_vma(unsigned long ip, unsigned long parent,
+				    struct ftrace_ops *ops, struct ftrace_regs *fregs)
+{
+	usm_on_walk(fregs, false);
+}
+
+static void notrace usm_on_walk_mm(unsigned long ip, unsigned long parent,
+				   struct ftrace_ops *ops, struct ftrace_regs *fregs)
+{
+	usm_on_walk(fregs, true);
+}
+#endif
 
 /* Permanent: kernel.ftrace_enabled cannot be cleared under them. */
 #define USM_HOOK_FLAGS	(FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_PERMANENT)
@@ -73,6 +99,12 @@ static struct {
 	{ "mmu_interval_notifier_insert", { .func = usm_on_notifier, .flags = USM_HOOK_FLAGS } },
 	{ "mmu_interval_notifier_insert_locked",
 	  { .func = usm_on_notifier, .flags = USM_HOOK_FLAGS } },
+#ifdef USM_HAVE_VM_GUARD
+	{ "walk_page_range_vma_unsafe",
+	  { .func = usm_on_walk_vma, .flags = USM_HOOK_FLAGS | FTRACE_OPS_FL_IPMODIFY } },
+	{ "walk_page_range_mm_unsafe",
+	  { .func = usm_on_walk_mm, .flags = USM_HOOK_FLAGS | FTRACE_OPS_FL_IPMODIFY } },
+#endif
 };
 
 static void usm_hooks_disarm_first(int nr)
@@ -83,13 +115,11 @@ static void usm_hooks_disarm_first(int nr)
 	}
 }
 
-int usm_hooks_arm(usm_mmap_hook_t mmap, usm_brk_hook_t brk, usm_watch_hook_t watch)
+int usm_hooks_arm(const struct usm_hook_handlers *handlers)
 {
 	int i, err;
 
-	usm_mmap_hook = mmap;
-	usm_brk_hook = brk;
-	usm_watch_hook = watch;
+	usm_handlers = *handlers;
 	for (i = 0; i < ARRAY_SIZE(usm_hooks); i++) {
 		struct ftrace_ops *ops = &usm_hooks[i].ops;
 		char *symbol = (char *)usm_hooks[i].symbol;

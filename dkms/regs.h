@@ -11,6 +11,8 @@ struct mm_struct;
 
 /* Arguments of mmap_region(file, addr, len, vm_flags, pgoff, uf). */
 enum { USM_MMAP_FILE, USM_MMAP_ADDR, USM_MMAP_LEN, USM_MMAP_FLAGS, USM_MMAP_PGOFF };
+/* Of walk_page_range_vma_unsafe(vma, start, end, ops, private); or mm in place of vma. */
+enum { USM_WALK_WHERE, USM_WALK_START, USM_WALK_END, USM_WALK_OPS, USM_WALK_PRIVATE };
 
 /* What the handler leaves here is what the function gets. */
 struct usm_hook_args {
@@ -23,10 +25,23 @@ typedef bool (*usm_brk_hook_t)(unsigned long brk);
 typedef void (*usm_watch_hook_t)(struct mm_struct *mm);
 
 /*
+ * That walk is about to begin, of_mm: of an mm. NULL, or what to call in its place with the
+ * arguments left here.
+ */
+typedef void *(*usm_walk_hook_t)(struct usm_hook_args *args, bool of_mm);
+
+struct usm_hook_handlers {
+	usm_mmap_hook_t mmap;
+	usm_brk_hook_t brk;
+	usm_watch_hook_t watch;
+	usm_walk_hook_t walk;		/* where guard regions are in mappings of files */
+};
+
+/*
  * Atomic context, RCU watching. Returns an error that names what this kernel
  * lacks in the log. disarm() returns when no handler runs any more.
  */
-int usm_hooks_arm(usm_mmap_hook_t mmap, usm_brk_hook_t brk, usm_watch_hook_t watch);
+int usm_hooks_arm(const struct usm_hook_handlers *handlers);
 void usm_hooks_disarm(void);
 
 #endif /* USM_REGS_H */

@@ -31,8 +31,7 @@ struct usm_shrink_found {
 	struct usm_domain *domains[USM_SHRINK_DOMAINS];
 };
 
-static enum lru_status usm_shrink_collect(struct list_head *item, struct list_lru_one *list,
-					  spinlock_t *lock, void *data)
+static USM_LRU_WALK(usm_shrink_collect, item, data)
 {
 	struct usm_domain *domain = container_of(item, struct usm_domain, lru);
 	struct usm_shrink_found *found = data;

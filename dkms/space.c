@@ -161,7 +161,7 @@ static void usm_space_forget_window(struct usm_space *space, struct usm_bucket *
 		u32 *slot = usm_bucket_slot(bucket, page);
 
 		if (!(*slot & USM_SLOT_SET) ||
-		    !pte_none_mostly(*usm_table_pte(&table, page << PAGE_SHIFT)))
+		    !usm_pte_empty(*usm_table_pte(&table, page << PAGE_SHIFT)))
 			continue;
 		if (*slot & USM_SLOT_BUSY)
 			WRITE_ONCE(*slot, *slot | USM_SLOT_DROPPED);

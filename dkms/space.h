@@ -66,6 +66,7 @@ struct usm_space {
 	u32 tag;			/* of its pages' index; unique among the living */
 	bool broken;			/* a fork into it failed: faults are SIGBUS */
 	bool cow;			/* its VMAs have the copy-on-write operations */
+	bool guarded;			/* forked where guard regions were: no VMA says so */
 	bool watched;			/* others have, or had, notifiers in the mm */
 	bool exiting;			/* the mm's last user is gone */
 	bool reaping;			/* and no callback of its notifier runs any more */

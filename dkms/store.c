@@ -80,12 +80,14 @@ static long usm_store_place(struct usm_stores *stores, const struct usm_store_fd
 
 /* For the armed one to change: it stays the armed one until the end of that. */
 static void usm_stores_lock(struct usm_domain *domain)
+	__acquires(&domain->arm_lock)
 {
 	mutex_lock(&domain->stores.lock);
 	spin_lock(&domain->arm_lock);
 }
 
 static void usm_stores_unlock(struct usm_domain *domain)
+	__releases(&domain->arm_lock)
 {
 	spin_unlock(&domain->arm_lock);
 	mutex_unlock(&domain->stores.lock);

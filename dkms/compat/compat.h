@@ -15,6 +15,10 @@
 #include <linux/shrinker.h>
 #include <linux/swap.h>
 #include <linux/swapops.h>
+#include <linux/userfaultfd_k.h>
+#ifdef USM_HAVE_PTE_LEAF
+#include <linux/leafops.h>
+#endif
 
 /* Add to the count of file pages of an mm; any context. */
 static inline void usm_rss_add(struct mm_struct *mm, long pages)
@@ -29,17 +33,105 @@ static inline void usm_rss_add(struct mm_struct *mm, long pages)
 /* Account pages of the page's node and memory cgroup as mapped. Not preemptible. */
 static inline void usm_mapped_stat_add(struct page *page, int pages)
 {
+#ifdef USM_HAVE_STAT_RAW
 	__lruvec_stat_mod_folio(page_folio(page), NR_FILE_MAPPED, pages);
+#else
+	lruvec_stat_mod_folio(page_folio(page), NR_FILE_MAPPED, pages);
+#endif
 }
 
 /* Unmap a range inside one VMA, flush, and tell the notifiers. */
 static inline void usm_zap_range(struct vm_area_struct *vma, unsigned long addr,
 				 unsigned long size)
 {
-#ifndef USM_HAVE_ZAP_ALL
+#if defined(USM_HAVE_ZAP_VMA)
+	zap_vma_range(vma, addr, size);
+#elif !defined(USM_HAVE_ZAP_ALL)
 	zap_page_range_single(vma, addr, size, NULL);
 #else
 	zap_page_range(vma, addr, size);
+#endif
+}
+
+/* Where the page lies in its mapping. */
+static inline void usm_page_set_index(struct page *page, pgoff_t index)
+{
+#ifdef USM_HAVE_PAGE_INDEX
+	page->index = index;
+#else
+	page->__folio_index = index;
+#endif
+}
+
+/* No page: nothing, or a mark that says why. */
+static inline bool usm_pte_empty(pte_t pte)
+{
+#ifdef USM_HAVE_PTE_LEAF
+	return pte_none(pte) || pte_is_marker(pte);
+#else
+	return pte_none_mostly(pte);
+#endif
+}
+
+/* MADV_GUARD_INSTALL: whoever touches it gets SIGSEGV, and its content is gone. */
+static inline bool usm_pte_guard(pte_t pte)
+{
+#ifdef USM_HAVE_VM_GUARD
+	return !pte_none(pte) && softleaf_is_guard_marker(softleaf_from_pte(pte));
+#else
+	return false;
+#endif
+}
+
+/* Could a page be mapped here? */
+static inline bool usm_pte_vacant(pte_t pte)
+{
+	return usm_pte_empty(pte) && !usm_pte_guard(pte);
+}
+
+/* A userfaultfd wants to know who touches it. */
+static inline bool usm_pte_uffd(pte_t pte)
+{
+#ifdef USM_HAVE_PTE_UFFD
+	return pte_uffd(pte);
+#else
+	return pte_uffd_wp(pte);
+#endif
+}
+
+static inline pte_t usm_pte_clear_uffd(pte_t pte)
+{
+#ifdef USM_HAVE_PTE_UFFD
+	return pte_clear_uffd(pte);
+#else
+	return pte_clear_uffd_wp(pte);
+#endif
+}
+
+/* With which copy_page_range() of fork() copies the page tables of a shared mapping. */
+#ifdef USM_HAVE_VM_GUARD
+#define USM_VM_COPIED	(__VM_UFFD_FLAGS | VM_MAYBE_GUARD)
+#else
+#define USM_VM_COPIED	__VM_UFFD_FLAGS
+#endif
+
+/* May a guard region be in it? */
+static inline bool usm_vma_guarded(const struct vm_area_struct *vma)
+{
+#ifdef USM_HAVE_VM_GUARD
+	return vma->vm_flags & VM_MAYBE_GUARD;
+#else
+	return false;
+#endif
+}
+
+/* Was any page of it ever pinned? */
+static inline bool usm_mm_has_pinned(struct mm_struct *mm)
+{
+#ifdef USM_HAVE_MM_FLAGS
+	return mm_flags_test(MMF_HAS_PINNED, mm);
+#else
+	return test_bit(MMF_HAS_PINNED, &mm->flags);
 #endif
 }
 
@@ -117,7 +209,9 @@ static inline void usm_vma_flags_change(struct vm_area_struct *vma,
 static inline unsigned long usm_get_unmapped_area(unsigned long addr, unsigned long len,
 						  unsigned long pgoff, unsigned long flags)
 {
-#ifdef USM_HAVE_MM_UNMAPPED_AREA
+#if defined(USM_HAVE_MM_UNMAPPED_AREA_OWN)
+	return mm_get_unmapped_area(NULL, addr, len, pgoff, flags);
+#elif defined(USM_HAVE_MM_UNMAPPED_AREA)
 	return mm_get_unmapped_area(current->mm, NULL, addr, len, pgoff, flags);
 #else
 	return current->mm->get_unmapped_area(NULL, addr, len, pgoff, flags);
@@ -133,6 +227,17 @@ static inline bool usm_lru_add(struct list_lru *lru, struct list_head *item)
 	return list_lru_add(lru, item);
 #endif
 }
+
+/* One of an lru's lists, with what looks at an item of it. */
+#ifdef USM_HAVE_LRU_WALK_LOCK
+#define USM_LRU_WALK(name, item, data)						\
+	enum lru_status name(struct list_head *item, struct list_lru_one *list,	\
+			     spinlock_t *lock, void *data)
+#else
+#define USM_LRU_WALK(name, item, data)						\
+	enum lru_status name(struct list_head *item, struct list_lru_one *list,	\
+			     void *data)
+#endif
 
 static inline bool usm_lru_del(struct list_lru *lru, struct list_head *item)
 {

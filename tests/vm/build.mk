@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 
 VM_DIR		:= $(O)/vm
+NEXT_DIR	:= $(O)/vm-next
 DEBUG_DIR	:= $(O)/vm-debug
 VM_EXIT		:= $(O)/tests/vm/vm-exit
 VM_CASE		= $(if $(CASE),--case '$(CASE)') $(if $(KERNEL),--kernel '$(KERNEL)') \
@@ -15,7 +16,7 @@ $(VM_EXIT): tests/vm/guest/vm-exit.c
 # Expanded late, since rooms that are read after this one have programs too.
 .SECONDEXPANSION:
 
-.PHONY: vm-image check-vm check-debug-kernel check-harness demo vm-shell
+.PHONY: vm-image check-vm check-debug-kernel check-next-kernels check-harness demo vm-shell
 # The scripts know themselves what is out of date.
 vm-image: $(VM_EXIT) $(DEB_DIR)/.built
 	$(Q)packaging/bootstrap/bootstrap vm
@@ -35,6 +36,14 @@ check-debug-kernel: $(VM_EXIT) $(DEB_DIR)/.built $$(VM_PROGRAMS)	## run the VM c
 	$(Q)tests/vm/mkimage $(DEBUG_DIR) $(VM_EXIT) $(DEBS)
 	$(Q)tests/vm/run --dir $(DEBUG_DIR) --slower 6 --larger 2 $(VM_CASE) \
 		--result $(CHECK_DIR)/debug-kernel.result $(VM_EXIT) $(sort $(VM_PROGRAMS))
+
+# Another release's kernels and user space, with the packages that are built here.
+check-next-kernels: $(VM_EXIT) $(DEB_DIR)/.built $$(VM_PROGRAMS)	## run the VM cases on the newer kernels of tests/vm/packages-next
+	$(Q)packaging/bootstrap/bootstrap vm
+	$(Q)tests/vm/mkbase $(NEXT_DIR) tests/vm/packages-next
+	$(Q)tests/vm/mkimage $(NEXT_DIR) $(VM_EXIT) $(DEBS)
+	$(Q)tests/vm/run --dir $(NEXT_DIR) $(VM_CASE) --result $(CHECK_DIR)/next-kernels.result \
+		$(VM_EXIT) $(sort $(VM_PROGRAMS))
 
 check-harness: vm-image $(O)/tests/vm/programs/member	## show that the VM harness fails what must fail
 	$(Q)tests/vm/selftest/run $(VM_DIR) $(VM_EXIT) $(O)/tests/vm/programs/member

@@ -10,7 +10,7 @@
 # Those that look at content, from every side that may have to wait for it.
 SCENARIOS=patterns,heap,thread-storm,robust,fork-tree,fork-both,exec,dontneed,dontneed-race,\
 munmap,map-churn,mprotect-cow,mremap-grow,mremap-realloc,mremap-fork,direct,process-vm,ptrace,\
-proc-mem,core,wipeonfork
+proc-mem,core,wipeonfork,guard-region,guard-random,guard-fork,guard-race
 
 cgroup=$(cgroup_make evict)
 number() { awk -v name="$1" '$1 == name { print $2 }' stat; }

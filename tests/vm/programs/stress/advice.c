@@ -24,10 +24,6 @@
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE		25
 #endif
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL	102
-#define MADV_GUARD_REMOVE	103
-#endif
 #ifndef PR_SET_VMA
 #define PR_SET_VMA		0x53564d41
 #define PR_SET_VMA_ANON_NAME	0
@@ -173,38 +169,6 @@ static void wipe_run(void)
 	memory_unmap(area, ADVICE_LENGTH);
 }
 
-/* ------------------------------------------------------------------ guard regions */
-
-static void guard_child(void *context)
-{
-	char *area = context;
-
-	check(memory_read_faults(area + 9 * PAGE), "a guard is not in the child");
-	pattern_verify(area, 8 * PAGE, 9, 0, 1, "page before a guard in the child");
-	pattern_fill(area, 8 * PAGE, 9, 0, 2);
-}
-
-static void guard_run(void)
-{
-	char *area = memory_map(ADVICE_LENGTH);
-
-	pattern_fill(area, ADVICE_LENGTH, 9, 0, 1);
-	if (madvise(area + 8 * PAGE, 4 * PAGE, MADV_GUARD_INSTALL) < 0) {
-		skip("MADV_GUARD_INSTALL: %s", strerror(errno));
-		pattern_verify(area, ADVICE_LENGTH, 9, 0, 1, "memory after a refused guard");
-		return;
-	}
-	check(memory_read_faults(area + 8 * PAGE), "a guard can be read");
-	check(memory_write_faults(area + 11 * PAGE), "a guard can be written");
-	child_run(guard_child, area);
-	check_call(madvise(area, ADVICE_LENGTH, MADV_GUARD_REMOVE));
-	zero_verify(area + 8 * PAGE, 4 * PAGE, "page whose guard was removed");
-	pattern_verify(area, 8 * PAGE, 9, 0, 1, "page before a guard");
-	pattern_verify(area + 12 * PAGE, ADVICE_LENGTH - 12 * PAGE, 9, 12 * PAGE_WORDS, 1,
-		       "page behind a guard");
-	memory_unmap(area, ADVICE_LENGTH);
-}
-
 /* ----------------------------------------------------------- settings of the kernel */
 
 static void setting_verify(const char *area, long result, const char *what)
@@ -291,7 +255,6 @@ const struct scenario advice_scenarios[] = {
 	{ "madv-free", "MADV_FREE, where it is not refused", free_run },
 	{ "dontfork", "MADV_DONTFORK and MADV_DOFORK", dontfork_run },
 	{ "wipeonfork", "MADV_WIPEONFORK, where it is not refused", wipe_run },
-	{ "guard-region", "MADV_GUARD_INSTALL, where there is one", guard_run },
 	{ "settings", "names and memory policies are harmless", settings_run },
 	{ "userfaultfd", "registration is refused or can be undone", userfaultfd_run },
 	{ "long-pins", "registered buffers of io_uring, reported", pins_run },

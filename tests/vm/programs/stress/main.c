@@ -41,6 +41,7 @@ static const struct scenario *const lists[] = {
 	core_scenarios,
 	lock_scenarios,
 	advice_scenarios,
+	guard_scenarios,
 	special_scenarios,
 };
 

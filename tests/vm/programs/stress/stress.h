@@ -189,6 +189,7 @@ extern const struct scenario peek_scenarios[];
 extern const struct scenario core_scenarios[];
 extern const struct scenario lock_scenarios[];
 extern const struct scenario advice_scenarios[];
+extern const struct scenario guard_scenarios[];
 extern const struct scenario special_scenarios[];
 
 /* What `stress --helper NAME` does, for scenarios that exec this program. */
