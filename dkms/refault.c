@@ -319,7 +319,8 @@ static vm_fault_t usm_refault_wait(struct vm_fault *vmf, struct usm_refault *ref
 		usm_domain_miss(domain, refault->epoch);
 	trace_usm_wake(domain, space, refault->page, USM_WAIT_REFAULT);
 	usm_domain_put(domain);
-	return retry ? VM_FAULT_RETRY : VM_FAULT_NOPAGE;
+	/* As the kernel counts what it had to wait for, whichever lock it faulted under. */
+	return VM_FAULT_MAJOR | (retry ? VM_FAULT_RETRY : VM_FAULT_NOPAGE);
 }
 
 static bool usm_refault_is(struct usm_vault *vault, struct usm_refault *refault)
