@@ -128,6 +128,7 @@ static int usm_restore_page(struct usm_domain *domain, struct usm_port *port, u6
 	enum usm_evicted_state state = USM_EVICTED_READY;
 	struct usm_vault *vault = &domain->vault;
 	struct page *page;
+	void *content;
 	int err = 0;
 
 	if (!usm_evicted_known(vault, number))
@@ -144,7 +145,9 @@ static int usm_restore_page(struct usm_domain *domain, struct usm_port *port, u6
 	usm_frame_set_state(domain, frame, USM_FRAME_TAKEN);
 	page = usm_frame_page(domain, frame);
 	/* The instance may write to staging at any time: what counts is the copy. */
-	memcpy_to_page(page, 0, usm_staging_page(vault, cmd->frame), PAGE_SIZE);
+	content = kmap_local_page(page);
+	copy_page(content, usm_staging_page(vault, cmd->frame));
+	kunmap_local(content);
 	if (usm_evicted_tag(vault, page, cmd->arg) != usm_evicted_page(vault, number)->tag) {
 		usm_evicted_give_back(domain, frame);
 		frame = USM_NO_FRAME;

@@ -2,11 +2,13 @@
 /* Evicted pages by number, what is known of them, and the staging pages. */
 #include <linux/highmem.h>
 #include <linux/idr.h>
+#include <linux/once.h>
 #include <linux/random.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
+#include "core/nh.h"
 #include "domain.h"
 #include "evict.h"
 #include "frame.h"
@@ -15,12 +17,19 @@
 static_assert(sizeof(struct usm_evicted) * USM_EVICTED_BLOCK <= PAGE_SIZE);
 static_assert(sizeof(struct usm_staged) * USM_STAGING_PAGES <= PAGE_SIZE);
 
+/*
+ * Of the sum of a page's words, which says something of this key and stays in here: what a
+ * tag is made of it with is the domain's own.
+ */
+static unsigned long long usm_tag_key[PAGE_SIZE / sizeof(unsigned long long)];
+
 int usm_vault_init(struct usm_vault *vault, u32 frames)
 {
 	spin_lock_init(&vault->lock);
 	mutex_init(&vault->staging_lock);
 	ida_init(&vault->ids);
 	get_random_bytes(&vault->key, sizeof(vault->key));
+	get_random_once(usm_tag_key, sizeof(usm_tag_key));
 	vault->capacity = min_t(u64, (u64)frames * USM_EVICTED_PER_FRAME, USM_MAX_EVICTED);
 	vault->blocks = kvcalloc(DIV_ROUND_UP(vault->capacity, USM_EVICTED_BLOCK),
 				 sizeof(*vault->blocks), GFP_KERNEL_ACCOUNT);
@@ -91,10 +100,10 @@ void *usm_staging(struct usm_domain *domain)
 u64 usm_evicted_tag(struct usm_vault *vault, struct page *page, u64 key)
 {
 	void *content = kmap_local_page(page);
-	u64 hash = siphash(content, PAGE_SIZE, &vault->key);
+	struct usm_nh_sum sum = usm_nh(content, usm_tag_key, ARRAY_SIZE(usm_tag_key));
 
 	kunmap_local(content);
-	return siphash_2u64(hash, key, &vault->key);
+	return siphash_3u64(sum.low, sum.high, key, &vault->key);
 }
 
 static struct usm_evicted_block *usm_evicted_block_make(struct usm_domain *domain, u32 index)
