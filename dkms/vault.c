@@ -186,14 +186,19 @@ void usm_evicted_give_back(struct usm_domain *domain, u32 frame)
 	usm_domain_kick(domain);
 }
 
+static void usm_evicted_free(struct usm_domain *domain, u32 number, u64 key)
+{
+	usm_count_add(domain, USM_N_EVICTED, -1);
+	trace_usm_discarded(domain, key);
+	ida_free(&domain->vault.ids, number);
+}
+
 void usm_evicted_end(struct usm_domain *domain, u32 number, u64 key, u32 frame)
 {
 	if (frame != USM_NO_FRAME)
 		usm_evicted_give_back(domain, frame);
-	usm_count_add(domain, USM_N_EVICTED, -1);
 	usm_event_post(domain, USM_EV_DISCARDED, 0, 0, 0, 1, key);
-	trace_usm_discarded(domain, key);
-	ida_free(&domain->vault.ids, number);
+	usm_evicted_free(domain, number, key);
 }
 
 void usm_evicted_put(struct usm_domain *domain, u32 number)
@@ -202,7 +207,7 @@ void usm_evicted_put(struct usm_domain *domain, u32 number)
 	struct usm_evicted *shown = usm_evicted_shown(vault, number);
 	struct usm_evicted_page *page = usm_evicted_page(vault, number);
 	u64 key = usm_evicted_key(vault, number);
-	bool end, waiters;
+	bool end, taken, waiters;
 	u32 frame;
 
 	spin_lock(&vault->lock);
@@ -211,14 +216,20 @@ void usm_evicted_put(struct usm_domain *domain, u32 number)
 	/* Who waits at this slot waits in vain, whoever else names the page. */
 	waiters = shown->state == USM_EVICTED_WANTED || shown->state == USM_EVICTED_COMING ||
 		  shown->state == USM_EVICTED_TAKEN;
+	taken = end && shown->state == USM_EVICTED_TAKEN;
 	frame = page->frame;
 	if (end) {
 		page->frame = USM_NO_FRAME;
 		WRITE_ONCE(shown->state, USM_EVICTED_NONE);
 	}
 	spin_unlock(&vault->lock);
-	if (end)
+	if (taken) {
+		/* No news for who has brought it back. */
+		usm_event_put(domain, USM_EV_DISCARDED, 0, 0, 0, 1, key);
+		usm_evicted_free(domain, number, key);
+	} else if (end) {
 		usm_evicted_end(domain, number, key, frame);
+	}
 	if (waiters)
 		usm_domain_kick(domain);
 }
