@@ -287,14 +287,16 @@ static enum usm_refault_next usm_refault_ask(struct vm_fault *vmf, struct usm_re
 	} else if (shown->state == USM_EVICTED_LOST) {
 		next = USM_REFAULT_LOST;
 	} else if ((shown->state == USM_EVICTED_AWAY || shown->state == USM_EVICTED_WANTED) &&
-		   evicted->epoch != refault->epoch) {
+		   evicted->epoch != (u32)refault->epoch) {
 		WRITE_ONCE(shown->state, USM_EVICTED_WANTED);
-		evicted->epoch = refault->epoch;
-		evicted->since = jiffies;
+		evicted->epoch = (u32)refault->epoch;
+		evicted->since = (u32)jiffies;
 		ask = true;
 	}
 	/* On its way, though this instance was not asked: its time begins now. */
-	refault->since = evicted->epoch == refault->epoch ? evicted->since : jiffies;
+	refault->since = jiffies;
+	if (evicted->epoch == (u32)refault->epoch)
+		refault->since -= (u32)jiffies - evicted->since;
 	refault->homeless = evicted->homeless;
 	spin_unlock(&vault->lock);
 	if (ask) {

@@ -15,6 +15,7 @@
 #include "trace.h"
 
 static_assert(sizeof(struct usm_evicted) * USM_EVICTED_BLOCK <= PAGE_SIZE);
+static_assert(sizeof(struct usm_evicted_page) == 32);
 static_assert(sizeof(struct usm_staged) * USM_STAGING_PAGES <= PAGE_SIZE);
 
 /*
@@ -41,7 +42,8 @@ static void usm_evicted_block_free(struct usm_evicted_block *block)
 	if (!block)
 		return;
 	free_page((unsigned long)block->shown);
-	kvfree(block);
+	kvfree(block->page);
+	kfree(block);
 }
 
 void usm_vault_uninit(struct usm_vault *vault)
@@ -116,11 +118,13 @@ static struct usm_evicted_block *usm_evicted_block_make(struct usm_domain *domai
 	if (block)
 		return block;
 	old = set_active_memcg(domain->memcg);
-	block = kvzalloc(sizeof(*block), gfp);
-	if (block)
+	block = kzalloc(sizeof(*block), gfp);
+	if (block) {
 		block->shown = (void *)get_zeroed_page(gfp);
+		block->page = kvcalloc(USM_EVICTED_BLOCK, sizeof(*block->page), gfp);
+	}
 	set_active_memcg(old);
-	if (!block || !block->shown) {
+	if (!block || !block->shown || !block->page) {
 		usm_evicted_block_free(block);
 		return NULL;
 	}
