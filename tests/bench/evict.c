@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "meter.h"
@@ -26,6 +25,8 @@
 #define WORDS		(PAGE / sizeof(uint64_t))
 #define RECORD		8		/* words, a cache line */
 #define SWEEPS		2		/* that are counted */
+#define STRETCH		64ul		/* pages */
+#define PAGEMAP_PRESENT	(UINT64_C(1) << 63)
 
 static uint64_t scramble(uint64_t x)
 {
@@ -78,15 +79,37 @@ static void fill(uint64_t *p, const struct kind *kind)
 			p[page * WORDS + word] = kind->word(page, word);
 }
 
-/* One word of each page, as a program that looks for something. */
-static void sweep(const uint64_t *p, const struct kind *kind)
+/* How many of the STRETCH pages are not there, and so have to come back. */
+static unsigned long missing(int pagemap, const uint64_t *p, unsigned long page)
 {
+	off_t at = (off_t)(((uintptr_t)p / PAGE + page) * sizeof(uint64_t));
+	uint64_t entries[STRETCH];
+	unsigned long n = 0;
+
+	if (pread(pagemap, entries, sizeof(entries), at) != sizeof(entries))
+		err(EXIT_FAILURE, "pagemap");
+	for (unsigned long i = 0; i < STRETCH; i++)
+		n += !(entries[i] & PAGEMAP_PRESENT);
+	return n;
+}
+
+/*
+ * One word of each page, as a program that looks for something. Returns how many came back:
+ * seen some time before they are read, for they may come with those before them.
+ */
+static unsigned long sweep(int pagemap, const uint64_t *p, const struct kind *kind)
+{
+	unsigned long back = missing(pagemap, p, 0);
+
 	for (unsigned long page = 0; page < PAGES; page++) {
 		unsigned int word = WORDS / 2 + RECORD;
 
+		if (page % STRETCH == 0 && page + STRETCH < PAGES)
+			back += missing(pagemap, p, page + STRETCH);
 		if (((const volatile uint64_t *)p)[page * WORDS + word] != kind->word(page, word))
 			errx(EXIT_FAILURE, "page %lu has another content", page);
 	}
+	return back;
 }
 
 /* A failure says that not all could leave: how many did is seen when they come back. */
@@ -99,24 +122,21 @@ static void reclaim(int file)
 		err(EXIT_FAILURE, "memory.reclaim");
 }
 
-static unsigned long came_back(void)
+static int open_or_die(const char *path, int flags)
 {
-	struct rusage usage;
+	int file = open(path, flags);
 
-	getrusage(RUSAGE_SELF, &usage);
-	return (unsigned long)usage.ru_majflt;
+	if (file < 0)
+		err(EXIT_FAILURE, "%s", path);
+	return file;
 }
 
 static int reclaim_open(const char *cgroup)
 {
 	char path[4096];
-	int file;
 
 	snprintf(path, sizeof(path), "%s/memory.reclaim", cgroup);
-	file = open(path, O_WRONLY);
-	if (file < 0)
-		err(EXIT_FAILURE, "%s", path);
-	return file;
+	return open_or_die(path, O_WRONLY);
 }
 
 int main(int argc, char **argv)
@@ -124,7 +144,7 @@ int main(int argc, char **argv)
 	unsigned long back = 0;
 	uint64_t start, wait, own, all;
 	const struct kind *kind;
-	int file = -1;
+	int file = -1, pagemap;
 	uint64_t *p;
 
 	if (argc != 2 && argc != 3)
@@ -136,12 +156,13 @@ int main(int argc, char **argv)
 	if (p == MAP_FAILED)
 		err(EXIT_FAILURE, "mmap");
 	madvise(p, PAGES * PAGE, MADV_NOHUGEPAGE);
+	pagemap = open_or_die("/proc/self/pagemap", O_RDONLY);
 	/* Before there is anything that a child could share. */
 	meter_start();
 	fill(p, kind);
 	/* The first round is everybody's first. */
 	reclaim(file);
-	sweep(p, kind);
+	sweep(pagemap, p, kind);
 
 	meter_settle();
 	start = meter_busy();
@@ -150,12 +171,10 @@ int main(int argc, char **argv)
 
 	start = meter_busy();
 	own = meter_now(CLOCK_THREAD_CPUTIME_ID);
-	back = came_back();
 	for (int i = 0; i < SWEEPS; i++) {
 		reclaim(file);
-		sweep(p, kind);
+		back += sweep(pagemap, p, kind);
 	}
-	back = came_back() - back;
 	own = meter_now(CLOCK_THREAD_CPUTIME_ID) - own;
 	meter_settle();
 	all = meter_busy() - start;
