@@ -76,7 +76,8 @@ static int64_t pages_free(void)
 	if (!file)
 		err(EXIT_FAILURE, "/proc/zoneinfo");
 	while (fgets(line, sizeof(line), file))
-		if (sscanf(line, " pages free %ld", &n) == 1 || sscanf(line, " count: %ld", &n) == 1)
+		if (sscanf(line, " pages free %ld", &n) == 1 ||
+		    sscanf(line, " count: %ld", &n) == 1)
 			pages += n;
 	fclose(file);
 	return pages;
@@ -106,7 +107,8 @@ static pid_t holder_start(const char *cgroup, unsigned long pages)
 
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		write_to(cgroup, "cgroup.procs", "0");
-		p = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		p = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (p == MAP_FAILED)
 			err(EXIT_FAILURE, "mmap");
 		madvise(p, pages * PAGE, MADV_NOHUGEPAGE);
@@ -154,7 +156,8 @@ static void grow(const struct domain *domain, unsigned long pages)
 		stat_or_die(domain, &stat);
 	}
 	if (stat.frames != pages)
-		errx(EXIT_FAILURE, "%llu frames instead of %lu", (unsigned long long)stat.frames, pages);
+		errx(EXIT_FAILURE, "%llu frames instead of %lu",
+		     (unsigned long long)stat.frames, pages);
 }
 
 static void evict_all(const struct domain *domain, unsigned long pages)
@@ -171,7 +174,8 @@ static void evict_all(const struct domain *domain, unsigned long pages)
 		};
 
 		if (domain_command(domain, &command) != BATCH)
-			errx(EXIT_FAILURE, "not all of %d frames from %lu are evicted", BATCH, frame);
+			errx(EXIT_FAILURE, "not all of %d frames from %lu are evicted", BATCH,
+			     frame);
 	}
 	stat_or_die(domain, &stat);
 	if (stat.evicted != pages)
