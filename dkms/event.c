@@ -73,8 +73,8 @@ bool usm_events_pending(struct usm_events *events)
 	return READ_ONCE(events->ring->tail) != READ_ONCE(events->head);
 }
 
-void usm_event_post(struct usm_domain *domain, enum usm_event_type type, u32 space,
-		    u64 page, u32 frame, u32 count, u64 arg)
+void usm_event_put(struct usm_domain *domain, enum usm_event_type type, u32 space,
+		   u64 page, u32 frame, u32 count, u64 arg)
 {
 	struct usm_events *events = &domain->events;
 	struct usm_event *slot = (void *)(events->ring + 1);
@@ -100,6 +100,14 @@ void usm_event_post(struct usm_domain *domain, enum usm_event_type type, u32 spa
 	}
 	spin_unlock(&events->lock);
 	usm_count_add(domain, lost ? USM_N_EVENTS_LOST : USM_N_EVENTS, 1);
+}
+
+void usm_event_post(struct usm_domain *domain, enum usm_event_type type, u32 space,
+		    u64 page, u32 frame, u32 count, u64 arg)
+{
+	struct usm_events *events = &domain->events;
+
+	usm_event_put(domain, type, space, page, frame, count, arg);
 	if (wq_has_sleeper(&events->poll))
 		wake_up_poll(&events->poll, EPOLLIN);
 }

@@ -26,7 +26,12 @@ void usm_events_evicted_top(struct usm_events *events, u32 numbers);
 bool usm_events_pending(struct usm_events *events);
 size_t usm_events_size(void);
 
-/* Process context; takes a spinlock. Dropped where nobody is armed to read it. */
+/*
+ * Process context; takes a spinlock. Dropped where nobody is armed to read it. Put: wakes
+ * nobody, for what can wait until there is something else to be read.
+ */
+void usm_event_put(struct usm_domain *domain, enum usm_event_type type, u32 space,
+		   u64 page, u32 frame, u32 count, u64 arg);
 void usm_event_post(struct usm_domain *domain, enum usm_event_type type, u32 space,
 		    u64 page, u32 frame, u32 count, u64 arg);
 

@@ -267,7 +267,7 @@ static void usm_evict_copy(struct usm_eviction *ev, unsigned int i)
 		return;
 	ev->key[i] = usm_evicted_new(ev->domain, ev->number[i], page, ev->sharers);
 	content = kmap_local_page(page);
-	memcpy(usm_staging_page(&ev->domain->vault, ev->staging + i), content, PAGE_SIZE);
+	copy_page(usm_staging_page(&ev->domain->vault, ev->staging + i), content);
 	kunmap_local(content);
 	__set_bit(i, ev->gone);
 }

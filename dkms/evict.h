@@ -25,13 +25,13 @@ struct usm_space;
  */
 struct usm_evicted_page {
 	u64 tag;		/* keyed hash of the content */
-	u64 epoch;		/* arming in which the instance was asked for it, */
-	unsigned long since;	/* ... and when: jiffies */
-	u32 wrong;		/* times that it came back wrong */
-	bool homeless;		/* it came back, and there was no frame for it */
+	u32 epoch;		/* arming in which the instance was asked for it, */
+	u32 since;		/* ... and when: jiffies; the low halves of both */
 	u32 refs;		/* slots that name it */
 	u32 frame;		/* USM_EVICTED_READY: holds the content */
 	bool kept;		/* ... and so does the instance, which was asked to */
+	bool homeless;		/* it came back, and there was no frame for it */
+	u8 wrong;		/* times that it came back wrong */
 };
 
 #define USM_NO_FRAME		U32_MAX
@@ -41,7 +41,7 @@ struct usm_evicted_page {
 
 struct usm_evicted_block {
 	struct usm_evicted *shown;	/* one page, which user space may map */
-	struct usm_evicted_page page[USM_EVICTED_BLOCK];
+	struct usm_evicted_page *page;	/* apart, so that no allocator has to round it up */
 };
 
 /* Of a domain. Once made, a block stays until the domain is freed. */

@@ -193,6 +193,12 @@ static int usm_command(struct usm_port *port, u64 epoch, const struct usm_comman
 	return -EINVAL;
 }
 
+/* Somebody may wait for what it does. */
+static bool usm_command_returns(const struct usm_command *cmd)
+{
+	return cmd->op == USM_CMD_RESTORE || cmd->op == USM_CMD_LOSE;
+}
+
 static long usm_port_submit(struct usm_port *port, void __user *arg)
 {
 	u64 epoch = READ_ONCE(port->domain->epoch);
@@ -200,6 +206,7 @@ static long usm_port_submit(struct usm_port *port, void __user *arg)
 	struct usm_command __user *user;
 	struct usm_submit submit;
 	int err = usm_copy_in(&submit, sizeof(submit), arg), out;
+	bool came = false;
 	u32 i, nr;
 
 	if (err)
@@ -219,13 +226,21 @@ static long usm_port_submit(struct usm_port *port, void __user *arg)
 				nr = i;
 				break;
 			}
+			/* Whoever waits wants to find all that came with his page. */
+			if (came && !usm_command_returns(batch + i)) {
+				usm_domain_kick(port->domain);
+				came = false;
+			}
 			batch[i].result = usm_command(port, epoch, batch + i);
+			came |= usm_command_returns(batch + i);
 			if (batch[i].result < 0)
 				usm_count_add(port->domain, USM_N_REFUSED, 1);
 		}
 		if (copy_to_user(user + submit.done, batch, nr * sizeof(*batch)))
 			err = -EFAULT;
 	}
+	if (came)
+		usm_domain_kick(port->domain);
 	out = usm_copy_out(arg, &submit, sizeof(submit));
 	return err ?: out;
 }

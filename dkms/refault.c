@@ -23,18 +23,22 @@
 #define USM_REFAULT_PATIENCE	10
 /* Wrong contents until the page counts as lost. */
 #define USM_RESTORE_TRIES	3
+/* Pages that come, and are mapped, together; a submission of the instance or so. */
+#define USM_REFAULT_RUN		32u
 /* What the kernel needs waits so long for the next instance: it may hold locks. */
 #define USM_KERNEL_PATIENCE	(30 * HZ)
 
 /* --------------------------------------------------------------------- restoring */
 
-/* Mark it as on its way; false: nobody waits for this key, or it is here. */
-static bool usm_restore_begin(struct usm_vault *vault, u32 number, u32 generation)
+/* Mark it as on its way; false: nobody needs this key, or it is here. *was: its state. */
+static bool usm_restore_begin(struct usm_vault *vault, u32 number, u32 generation,
+			      enum usm_evicted_state *was)
 {
 	struct usm_evicted *shown = usm_evicted_shown(vault, number);
 	bool begun;
 
 	spin_lock(&vault->lock);
+	*was = shown->state;
 	begun = shown->generation == generation &&
 		(shown->state == USM_EVICTED_AWAY || shown->state == USM_EVICTED_WANTED ||
 		 shown->state == USM_EVICTED_LOST);
@@ -73,8 +77,7 @@ static bool usm_restore_end(struct usm_domain *domain, u32 number, u64 key, u32 
 		usm_event_post(domain, USM_EV_LOST, 0, 0, 0, 1, key);
 		trace_usm_lost(domain, key);
 	}
-	/* Also after a failure: who waits looks again. */
-	usm_domain_kick(domain);
+	/* Also after a failure who waits looks again: the caller's to tell. */
 	return shared;
 }
 
@@ -107,13 +110,14 @@ int usm_lose(struct usm_domain *domain, struct usm_port *port, u64 epoch,
 	     const struct usm_command *cmd)
 {
 	u32 number = (u32)cmd->arg;
+	enum usm_evicted_state was;
 	int err = -EPERM;
 
 	/* Said by one whose time is over it may not be true of its successor. */
 	spin_lock(&domain->arm_lock);
 	if (usm_domain_armed_by(domain, port, epoch))
 		err = usm_evicted_known(&domain->vault, number) &&
-		      usm_restore_begin(&domain->vault, number, cmd->arg >> 32) ? 0 : -ESTALE;
+		      usm_restore_begin(&domain->vault, number, cmd->arg >> 32, &was) ? 0 : -ESTALE;
 	spin_unlock(&domain->arm_lock);
 	if (err)
 		return err;
@@ -125,26 +129,30 @@ static int usm_restore_page(struct usm_domain *domain, struct usm_port *port, u6
 			    const struct usm_command *cmd)
 {
 	u32 number = (u32)cmd->arg, frame = USM_NO_FRAME;
-	enum usm_evicted_state state = USM_EVICTED_READY;
+	enum usm_evicted_state state = USM_EVICTED_READY, was;
 	struct usm_vault *vault = &domain->vault;
 	struct page *page;
+	void *content;
 	int err = 0;
 
 	if (!usm_evicted_known(vault, number))
 		return -ESTALE;
 	if (!usm_staging(domain))
 		return -ENOMEM;
-	if (!usm_restore_begin(vault, number, cmd->arg >> 32))
+	if (!usm_restore_begin(vault, number, cmd->arg >> 32, &was))
 		return -ESTALE;
 	if (!usm_frame_get_spare(domain, &frame)) {
-		/* The instance knows that it is wanted, and that it has to try again. */
-		usm_restore_end(domain, number, cmd->arg, USM_NO_FRAME, USM_EVICTED_WANTED);
+		/* Where it is wanted the instance knows, and that it has to try again. */
+		usm_restore_end(domain, number, cmd->arg, USM_NO_FRAME,
+				was == USM_EVICTED_AWAY ? was : USM_EVICTED_WANTED);
 		return -ENOMEM;
 	}
 	usm_frame_set_state(domain, frame, USM_FRAME_TAKEN);
 	page = usm_frame_page(domain, frame);
 	/* The instance may write to staging at any time: what counts is the copy. */
-	memcpy_to_page(page, 0, usm_staging_page(vault, cmd->frame), PAGE_SIZE);
+	content = kmap_local_page(page);
+	copy_page(content, usm_staging_page(vault, cmd->frame));
+	kunmap_local(content);
 	if (usm_evicted_tag(vault, page, cmd->arg) != usm_evicted_page(vault, number)->tag) {
 		usm_evicted_give_back(domain, frame);
 		frame = USM_NO_FRAME;
@@ -183,11 +191,72 @@ struct usm_refault {
 enum usm_refault_next { USM_REFAULT_AGAIN, USM_REFAULT_MAP, USM_REFAULT_WAIT, USM_REFAULT_LOST,
 			USM_REFAULT_OOM };
 
+static unsigned int usm_refault_most(struct usm_domain *domain)
+{
+	return min(1u << READ_ONCE(domain->order), USM_REFAULT_RUN);
+}
+
+/*
+ * How many pages are asked for at once: twice as many each time that a fault comes where
+ * the last ones end, up to what one fault may map. Table locked.
+ */
+static unsigned int usm_refault_run(struct usm_refault *refault, unsigned long end)
+{
+	struct usm_bucket *bucket = refault->bucket;
+	unsigned int at = refault->page & (USM_WINDOW_PAGES - 1), run = 1;
+
+	if (at == bucket->back_next)
+		run = min(2u * max_t(unsigned int, bucket->back_run, 1),
+			  usm_refault_most(refault->space->domain));
+	run = min_t(unsigned long, run, end - refault->page);
+	bucket->back_next = at + run;
+	bucket->back_run = run;
+	return run;
+}
+
+/*
+ * Pages that are touched in a row come together, so that the next fault need not wait.
+ * Table locked. They are not waited for: who touches one before it is here asks for it.
+ */
+static void usm_refault_ahead(struct usm_refault *refault, unsigned long end)
+{
+	struct usm_space *space = refault->space;
+	struct usm_domain *domain = space->domain;
+	struct usm_vault *vault = &domain->vault;
+	unsigned int run = usm_refault_run(refault, end), i;
+
+	/* Not where a frame more is one that somebody has to give. */
+	if (run < 2 || usm_count_sum(domain, USM_N_FREE) < 2 * run)
+		return;
+	for (i = 1; i < run; i++) {
+		u32 slot = *usm_bucket_slot(refault->bucket, refault->page + i);
+		u32 number = slot & USM_SLOT_FRAME;
+		bool away;
+
+		if (!(slot & USM_SLOT_EVICTED))
+			continue;
+		spin_lock(&vault->lock);
+		away = usm_evicted_shown(vault, number)->state == USM_EVICTED_AWAY &&
+		       usm_evicted_page(vault, number)->refs == 1;
+		spin_unlock(&vault->lock);
+		if (away)
+			usm_event_put(domain, USM_EV_AHEAD, space->id, refault->page + i, 0, 1,
+				      usm_evicted_key(vault, number));
+	}
+	trace_usm_ahead(space, refault->page + 1, run - 1);
+}
+
+/* Pages from the faulting one on that lie in its VMA and page table. */
+static unsigned long usm_refault_end(struct vm_fault *vmf, struct usm_refault *refault)
+{
+	return min((refault->page | (USM_WINDOW_PAGES - 1)) + 1, vmf->vma->vm_end >> PAGE_SHIFT);
+}
+
 /*
  * See what there is, and ask the instance, once in each arming. The slot is looked
  * at under the table's lock: the number is that of this page until it is let go.
  */
-static enum usm_refault_next usm_refault_ask(struct usm_refault *refault)
+static enum usm_refault_next usm_refault_ask(struct vm_fault *vmf, struct usm_refault *refault)
 {
 	struct usm_space *space = refault->space;
 	struct usm_domain *domain = space->domain;
@@ -218,17 +287,20 @@ static enum usm_refault_next usm_refault_ask(struct usm_refault *refault)
 	} else if (shown->state == USM_EVICTED_LOST) {
 		next = USM_REFAULT_LOST;
 	} else if ((shown->state == USM_EVICTED_AWAY || shown->state == USM_EVICTED_WANTED) &&
-		   evicted->epoch != refault->epoch) {
+		   evicted->epoch != (u32)refault->epoch) {
 		WRITE_ONCE(shown->state, USM_EVICTED_WANTED);
-		evicted->epoch = refault->epoch;
-		evicted->since = jiffies;
+		evicted->epoch = (u32)refault->epoch;
+		evicted->since = (u32)jiffies;
 		ask = true;
 	}
 	/* On its way, though this instance was not asked: its time begins now. */
-	refault->since = evicted->epoch == refault->epoch ? evicted->since : jiffies;
+	refault->since = jiffies;
+	if (evicted->epoch == (u32)refault->epoch)
+		refault->since -= (u32)jiffies - evicted->since;
 	refault->homeless = evicted->homeless;
 	spin_unlock(&vault->lock);
 	if (ask) {
+		usm_refault_ahead(refault, usm_refault_end(vmf, refault));
 		usm_event_post(domain, USM_EV_REFAULT, space->id, refault->page, 0, 1,
 			       refault->key);
 		trace_usm_want(space, refault->page, refault->key);
@@ -319,7 +391,8 @@ static vm_fault_t usm_refault_wait(struct vm_fault *vmf, struct usm_refault *ref
 		usm_domain_miss(domain, refault->epoch);
 	trace_usm_wake(domain, space, refault->page, USM_WAIT_REFAULT);
 	usm_domain_put(domain);
-	return retry ? VM_FAULT_RETRY : VM_FAULT_NOPAGE;
+	/* As the kernel counts what it had to wait for, whichever lock it faulted under. */
+	return VM_FAULT_MAJOR | (retry ? VM_FAULT_RETRY : VM_FAULT_NOPAGE);
 }
 
 static bool usm_refault_is(struct usm_vault *vault, struct usm_refault *refault)
@@ -408,6 +481,39 @@ static bool usm_refault_still(struct usm_refault *refault, pte_t *pte)
 	       usm_evicted_key(vault, refault->number) == refault->key && usm_pte_vacant(*pte);
 }
 
+/* Pages that came with it, if they are nobody else's. Table locked. */
+static void usm_refault_map_ahead(struct usm_refault *refault, unsigned long end,
+				  struct usm_batch *batch, struct usm_table *table,
+				  struct usm_drop *drop)
+{
+	struct usm_space *space = refault->space;
+	struct usm_vault *vault = &space->domain->vault;
+	struct usm_refault next = *refault;
+	unsigned int n = 0;
+	u32 frame;
+
+	end = min(end, refault->page + usm_refault_most(space->domain));
+	for (next.page++; next.page < end; next.page++) {
+		pte_t *pte = usm_table_pte(table, next.page << PAGE_SHIFT);
+
+		next.value = *usm_bucket_slot(next.bucket, next.page);
+		next.number = next.value & USM_SLOT_FRAME;
+		if (!(next.value & USM_SLOT_EVICTED))
+			continue;
+		next.key = usm_evicted_key(vault, next.number);
+		/* What a discard is on its way over must not come back. */
+		if (!pte_none_mostly(*pte) || usm_space_clearing(space, next.page) ||
+		    !usm_refault_take(vault, &next, &frame))
+			continue;
+		usm_slot_drop(next.bucket, next.page, drop);
+		usm_batch_page(batch, next.page, frame, pte);
+		trace_usm_refault(space, next.page, frame, next.key);
+		n++;
+	}
+	usm_count_add(space->domain, USM_N_REFAULTS, n);
+	usm_count_add(space->domain, USM_N_REFAULTS_AHEAD, n);
+}
+
 static vm_fault_t usm_refault_map(struct vm_fault *vmf, struct usm_refault *refault)
 {
 	struct usm_space *space = refault->space;
@@ -415,6 +521,7 @@ static vm_fault_t usm_refault_map(struct vm_fault *vmf, struct usm_refault *refa
 	unsigned long page = refault->page;
 	u32 frame = USM_NO_FRAME;
 	struct usm_table table;
+	struct usm_batch batch;
 	struct usm_drop drop;
 	int copied;
 
@@ -434,7 +541,10 @@ static vm_fault_t usm_refault_map(struct vm_fault *vmf, struct usm_refault *refa
 		return VM_FAULT_NOPAGE;
 	}
 	usm_slot_drop(refault->bucket, page, &drop);
-	usm_frame_map_alone(vmf->vma, space, refault->bucket, page, frame, &table);
+	usm_batch_begin(&batch, vmf->vma, space, refault->bucket);
+	usm_batch_page(&batch, page, frame, usm_table_pte(&table, page << PAGE_SHIFT));
+	usm_refault_map_ahead(refault, usm_refault_end(vmf, refault), &batch, &table, &drop);
+	usm_batch_end(&batch, &table);
 	usm_count_add(domain, USM_N_REFAULTS, 1);
 	trace_usm_refault(space, page, frame, refault->key);
 	usm_drop_finish(&drop);
@@ -448,7 +558,7 @@ vm_fault_t usm_refault(struct vm_fault *vmf, struct usm_space *space,
 {
 	struct usm_refault refault = { .space = space, .bucket = bucket, .page = page };
 
-	switch (usm_refault_ask(&refault)) {
+	switch (usm_refault_ask(vmf, &refault)) {
 	case USM_REFAULT_MAP:
 		return usm_refault_map(vmf, &refault);
 	case USM_REFAULT_WAIT:

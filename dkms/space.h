@@ -35,6 +35,9 @@ struct usm_bucket {
 	/* Copy-on-write: where it would go on, and how many pages it took last. */
 	u16 cow_next;
 	u16 cow_run;
+	/* The same of pages that come back. */
+	u16 back_next;
+	u16 back_run;
 	/* fork only: was shared once, and is not known to be ours alone again. */
 	DECLARE_BITMAP(clean, USM_WINDOW_PAGES);
 	u32 slot[USM_WINDOW_PAGES];

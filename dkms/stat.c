@@ -69,4 +69,5 @@ void usm_stat_fill(struct usm_domain *domain, struct usm_stat *stat)
 	stat->evictions = usm_gauge(domain, USM_N_EVICTIONS);
 	stat->refaults = usm_gauge(domain, USM_N_REFAULTS);
 	stat->corrupt = usm_gauge(domain, USM_N_CORRUPT);
+	stat->refaults_ahead = usm_gauge(domain, USM_N_REFAULTS_AHEAD);
 }

@@ -512,6 +512,25 @@ TRACE_EVENT(usm_want,
 		  __entry->space, __entry->page, __entry->key)
 );
 
+TRACE_EVENT(usm_ahead,
+	TP_PROTO(const struct usm_space *space, unsigned long page, unsigned int count),
+	TP_ARGS(space, page, count),
+	TP_STRUCT__entry(
+		__field(u64, domain)
+		__field(u32, space)
+		__field(u64, page)
+		__field(u32, count)
+	),
+	TP_fast_assign(
+		__entry->domain = space->domain->id;
+		__entry->space = space->id;
+		__entry->page = page;
+		__entry->count = count;
+	),
+	TP_printk("domain=%llu space=%u page=%#llx count=%u", __entry->domain,
+		  __entry->space, __entry->page, __entry->count)
+);
+
 TRACE_EVENT(usm_restore,
 	TP_PROTO(const struct usm_domain *domain, u64 key, int result),
 	TP_ARGS(domain, key, result),

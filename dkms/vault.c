@@ -2,18 +2,27 @@
 /* Evicted pages by number, what is known of them, and the staging pages. */
 #include <linux/highmem.h>
 #include <linux/idr.h>
+#include <linux/once.h>
 #include <linux/random.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
+#include "core/nh.h"
 #include "domain.h"
 #include "evict.h"
 #include "frame.h"
 #include "trace.h"
 
 static_assert(sizeof(struct usm_evicted) * USM_EVICTED_BLOCK <= PAGE_SIZE);
+static_assert(sizeof(struct usm_evicted_page) == 32);
 static_assert(sizeof(struct usm_staged) * USM_STAGING_PAGES <= PAGE_SIZE);
+
+/*
+ * Of the sum of a page's words, which says something of this key and stays in here: what a
+ * tag is made of it with is the domain's own.
+ */
+static unsigned long long usm_tag_key[PAGE_SIZE / sizeof(unsigned long long)];
 
 int usm_vault_init(struct usm_vault *vault, u32 frames)
 {
@@ -21,6 +30,7 @@ int usm_vault_init(struct usm_vault *vault, u32 frames)
 	mutex_init(&vault->staging_lock);
 	ida_init(&vault->ids);
 	get_random_bytes(&vault->key, sizeof(vault->key));
+	get_random_once(usm_tag_key, sizeof(usm_tag_key));
 	vault->capacity = min_t(u64, (u64)frames * USM_EVICTED_PER_FRAME, USM_MAX_EVICTED);
 	vault->blocks = kvcalloc(DIV_ROUND_UP(vault->capacity, USM_EVICTED_BLOCK),
 				 sizeof(*vault->blocks), GFP_KERNEL_ACCOUNT);
@@ -32,7 +42,8 @@ static void usm_evicted_block_free(struct usm_evicted_block *block)
 	if (!block)
 		return;
 	free_page((unsigned long)block->shown);
-	kvfree(block);
+	kvfree(block->page);
+	kfree(block);
 }
 
 void usm_vault_uninit(struct usm_vault *vault)
@@ -91,10 +102,10 @@ void *usm_staging(struct usm_domain *domain)
 u64 usm_evicted_tag(struct usm_vault *vault, struct page *page, u64 key)
 {
 	void *content = kmap_local_page(page);
-	u64 hash = siphash(content, PAGE_SIZE, &vault->key);
+	struct usm_nh_sum sum = usm_nh(content, usm_tag_key, ARRAY_SIZE(usm_tag_key));
 
 	kunmap_local(content);
-	return siphash_2u64(hash, key, &vault->key);
+	return siphash_3u64(sum.low, sum.high, key, &vault->key);
 }
 
 static struct usm_evicted_block *usm_evicted_block_make(struct usm_domain *domain, u32 index)
@@ -107,11 +118,13 @@ static struct usm_evicted_block *usm_evicted_block_make(struct usm_domain *domai
 	if (block)
 		return block;
 	old = set_active_memcg(domain->memcg);
-	block = kvzalloc(sizeof(*block), gfp);
-	if (block)
+	block = kzalloc(sizeof(*block), gfp);
+	if (block) {
 		block->shown = (void *)get_zeroed_page(gfp);
+		block->page = kvcalloc(USM_EVICTED_BLOCK, sizeof(*block->page), gfp);
+	}
 	set_active_memcg(old);
-	if (!block || !block->shown) {
+	if (!block || !block->shown || !block->page) {
 		usm_evicted_block_free(block);
 		return NULL;
 	}
@@ -177,14 +190,19 @@ void usm_evicted_give_back(struct usm_domain *domain, u32 frame)
 	usm_domain_kick(domain);
 }
 
+static void usm_evicted_free(struct usm_domain *domain, u32 number, u64 key)
+{
+	usm_count_add(domain, USM_N_EVICTED, -1);
+	trace_usm_discarded(domain, key);
+	ida_free(&domain->vault.ids, number);
+}
+
 void usm_evicted_end(struct usm_domain *domain, u32 number, u64 key, u32 frame)
 {
 	if (frame != USM_NO_FRAME)
 		usm_evicted_give_back(domain, frame);
-	usm_count_add(domain, USM_N_EVICTED, -1);
 	usm_event_post(domain, USM_EV_DISCARDED, 0, 0, 0, 1, key);
-	trace_usm_discarded(domain, key);
-	ida_free(&domain->vault.ids, number);
+	usm_evicted_free(domain, number, key);
 }
 
 void usm_evicted_put(struct usm_domain *domain, u32 number)
@@ -193,7 +211,7 @@ void usm_evicted_put(struct usm_domain *domain, u32 number)
 	struct usm_evicted *shown = usm_evicted_shown(vault, number);
 	struct usm_evicted_page *page = usm_evicted_page(vault, number);
 	u64 key = usm_evicted_key(vault, number);
-	bool end, waiters;
+	bool end, taken, waiters;
 	u32 frame;
 
 	spin_lock(&vault->lock);
@@ -202,14 +220,20 @@ void usm_evicted_put(struct usm_domain *domain, u32 number)
 	/* Who waits at this slot waits in vain, whoever else names the page. */
 	waiters = shown->state == USM_EVICTED_WANTED || shown->state == USM_EVICTED_COMING ||
 		  shown->state == USM_EVICTED_TAKEN;
+	taken = end && shown->state == USM_EVICTED_TAKEN;
 	frame = page->frame;
 	if (end) {
 		page->frame = USM_NO_FRAME;
 		WRITE_ONCE(shown->state, USM_EVICTED_NONE);
 	}
 	spin_unlock(&vault->lock);
-	if (end)
+	if (taken) {
+		/* No news for who has brought it back. */
+		usm_event_put(domain, USM_EV_DISCARDED, 0, 0, 0, 1, key);
+		usm_evicted_free(domain, number, key);
+	} else if (end) {
 		usm_evicted_end(domain, number, key, frame);
+	}
 	if (waiters)
 		usm_domain_kick(domain);
 }

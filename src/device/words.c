@@ -111,6 +111,7 @@ const struct usm_stat_field usm_stat_fields[] = {
 	FIELD(evictions),
 	FIELD(refaults),
 	FIELD(corrupt),
+	FIELD(refaults_ahead),
 	{ .name = NULL },
 };
 

@@ -57,10 +57,9 @@ static void refresh(struct usm_engine *engine, const struct usm_event *event)
 	usm_index_refresh(&engine->index, engine->setup.mapping, event->frame, event->count);
 }
 
-/* Before anything else that the same turn brings: somebody waits. */
-static void refault(struct usm_engine *engine, uint64_t key)
+static void refault(struct usm_engine *engine, uint64_t key, bool ahead)
 {
-	int r = engine->vault ? usm_vault_refault(engine->vault, key) : 0;
+	int r = engine->vault ? usm_vault_want(engine->vault, key, ahead) : 0;
 
 	if (r < 0)
 		engine->failed = r;
@@ -118,7 +117,10 @@ static void handle(struct usm_engine *engine, const struct usm_event *event)
 		refresh(engine, event);
 		break;
 	case USM_EV_REFAULT:
-		refault(engine, event->arg);
+		refault(engine, event->arg, false);
+		break;
+	case USM_EV_AHEAD:
+		refault(engine, event->arg, true);
 		break;
 	case USM_EV_DISCARDED:
 		if (engine->vault)
@@ -152,6 +154,9 @@ int usm_events_drain(struct usm_engine *engine, uint32_t most)
 		handle(engine, &event);
 		n++;
 	}
+	/* Before anything else that the same turn brings: somebody waits. */
+	if (engine->vault && engine->failed >= 0)
+		engine->failed = usm_vault_bring(engine->vault);
 
 	lost = usm_event_lost(mapping);
 	if (lost != engine->lost) {

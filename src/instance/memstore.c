@@ -9,10 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "slab.h"
+#include "sum.h"
 
 #define DIRECTORY_OFFSET	4096
 
@@ -93,8 +91,7 @@ static uint64_t slot_sum(const struct usm_memstore_slot *slot, uint64_t key)
 {
 	size_t from = offsetof(struct usm_memstore_slot, page);
 
-	return XXH3_64bits_withSeed((const char *)slot + from, sizeof(*slot) - from + slot->length,
-				    key);
+	return usm_sum((const char *)slot + from, sizeof(*slot) - from + slot->length, key);
 }
 
 /* Could this be a slot of ours? What its length says can be read. */
@@ -225,6 +222,19 @@ static int memstore_save(struct usm_store *store, const struct usm_store_page *p
 	return 0;
 }
 
+/* Mostly it is zeros. */
+static void word_fill(char *content, const void *word)
+{
+	const char *byte = word;
+
+	if (!memcmp(byte, byte + 1, sizeof(uint64_t) - 1)) {
+		memset(content, *byte, USM_STORE_PAGE);
+		return;
+	}
+	for (size_t at = 0; at < USM_STORE_PAGE; at += sizeof(uint64_t))
+		memcpy(content + at, word, sizeof(uint64_t));
+}
+
 static int memstore_load(struct usm_store *store, uint64_t handle, uint64_t key, void *content)
 {
 	const struct memstore *ms = memstore_of(store);
@@ -242,8 +252,7 @@ static int memstore_load(struct usm_store *store, uint64_t handle, uint64_t key,
 		memcpy(content, s + 1, USM_STORE_PAGE);
 		return 0;
 	}
-	for (size_t at = 0; at < USM_STORE_PAGE; at += sizeof(uint64_t))
-		memcpy((char *)content + at, s + 1, sizeof(uint64_t));
+	word_fill(content, s + 1);
 	return 0;
 }
 

@@ -85,7 +85,7 @@ static void remember(struct usm_vault *vault, uint32_t store, uint64_t key, uint
 /* The staging page that still holds it; -1: none. */
 static int find_staged(const struct usm_vault *vault, uint64_t key)
 {
-	for (int i = 0; (vault->unsaved || vault->nr_saving) && i < USM_VAULT_FIRST_GATE; i++)
+	for (int i = 0; (vault->unsaved || vault->nr_saving) && i < USM_VAULT_STAGED; i++)
 		if (vault->evicted.staged[i].key == key)
 			return i;
 	return -1;
@@ -176,7 +176,7 @@ static void salvage(struct usm_vault *vault, bool force)
 {
 	vault->unsaved = false;
 	/* What one page finds no room for the others need not try. */
-	for (uint32_t i = 0; i < USM_VAULT_FIRST_GATE && !vault->unsaved; i++) {
+	for (uint32_t i = 0; i < USM_VAULT_STAGED && !vault->unsaved; i++) {
 		struct usm_staged *staged = &vault->evicted.staged[i];
 		uint64_t handle;
 
@@ -344,59 +344,133 @@ static void postpone(struct usm_vault *vault, uint64_t key)
 		vault->overrun = true;
 }
 
-/* The content is in staging: the module takes it, or says why not. */
-static int restore(struct usm_vault *vault, uint64_t key, uint32_t staging)
+/* What the module said to its content. */
+static void restored(struct usm_vault *vault, uint64_t key, int result, bool ahead)
 {
 	struct usm_store_page page;
-	int result, r = command(vault, USM_CMD_RESTORE, staging, key, &result);
 
-	if (r < 0)
-		return r;
 	if (result == -ENOMEM) {
+		/* Who needs it yet asks for it. */
+		if (ahead)
+			return;
 		vault->starved = true;
 		postpone(vault, key);
-		return 0;
+		return;
 	}
 	vault->restored += result >= 0;
 	/* Processes share it, and the others may ask for it yet: it stays. */
 	if (result > 0)
-		return 0;
+		return;
 	/* Not taken: nobody wants it any more, or it is there. Or it was not what went out
 	 * (-EBADMSG), and then it is asked for again until the module gives it up. */
 	if (!result || !is_away(vault, key)) {
 		if (forget(vault, key, &page) && !result)
 			vault->calls.refaulted(vault->calls.context, &page);
 	}
+}
+
+/* The content is in staging: the module takes it, or says why not. */
+static int restore(struct usm_vault *vault, uint64_t key, uint32_t staging, bool ahead)
+{
+	int result, r = command(vault, USM_CMD_RESTORE, staging, key, &result);
+
+	if (r < 0)
+		return r;
+	restored(vault, key, result, ahead);
 	return 0;
 }
 
+int usm_vault_bring(struct usm_vault *vault)
+{
+	uint32_t n = vault->queued, ahead = vault->ahead;
+	int r;
+
+	if (!n)
+		return 0;
+	vault->queued = vault->ahead = 0;
+	for (uint32_t i = 0; i < n; i++)
+		vault->gates[vault->queue[i].frame - USM_VAULT_FIRST_GATE] = 0;
+	r = vault->calls.submit(vault->calls.context, vault->queue, n);
+	if (r < 0)
+		return r;
+	for (uint32_t i = 0; i < n; i++)
+		restored(vault, vault->queue[i].arg, vault->queue[i].result, ahead >> i & 1);
+	return 0;
+}
+
+static bool gate_is_free(const struct usm_vault *vault, uint32_t gate)
+{
+	uint32_t staging = USM_VAULT_FIRST_GATE + gate;
+
+	return !vault->gates[gate] &&
+	       (staging >= USM_VAULT_STAGED || !vault->evicted.staged[staging].key);
+}
+
 /* A gate that is free; -1: all are taken, or this page is coming already. */
-static int gate_find(const struct usm_vault *vault, uint64_t key, bool *coming)
+static int gate_find(struct usm_vault *vault, uint64_t key, bool *coming)
 {
 	int found = -1;
 
 	*coming = false;
-	for (int gate = USM_VAULT_GATES; gate--;) {
+	for (uint32_t i = 0; i < USM_VAULT_GATES && !*coming; i++) {
+		uint32_t gate = (vault->next_gate + i) % USM_VAULT_GATES;
+
 		if (vault->gates[gate] == key)
 			*coming = true;
-		else if (!vault->gates[gate])
-			found = gate;
+		else if (found < 0 && gate_is_free(vault, gate))
+			found = (int)gate;
 	}
-	return *coming ? -1 : found;
+	if (*coming || found < 0)
+		return -1;
+	vault->next_gate = (uint32_t)found + 1;
+	return found;
+}
+
+static int enqueue(struct usm_vault *vault, uint64_t key, int gate, bool ahead)
+{
+	vault->gates[gate] = key;
+	vault->ahead |= (uint32_t)ahead << vault->queued;
+	vault->queue[vault->queued++] = (struct usm_command){
+		.op = USM_CMD_RESTORE,
+		.frame = USM_VAULT_FIRST_GATE + (uint32_t)gate,
+		.count = 1,
+		.arg = key,
+	};
+	return vault->queued == USM_VAULT_GATES ? usm_vault_bring(vault) : 0;
+}
+
+/* It may be in the queue, and now somebody waits for it. */
+static void hasten(struct usm_vault *vault, uint64_t key)
+{
+	for (uint32_t i = 0; i < vault->queued; i++)
+		if (vault->queue[i].arg == key)
+			vault->ahead &= ~(UINT32_C(1) << i);
 }
 
 int usm_vault_refault(struct usm_vault *vault, uint64_t key)
+{
+	int r = usm_vault_want(vault, key, false);
+
+	return r < 0 ? r : usm_vault_bring(vault);
+}
+
+int usm_vault_want(struct usm_vault *vault, uint64_t key, bool ahead)
 {
 	int staging = find_staged(vault, key), gate, r = -ENOENT;
 	struct usm_store *store;
 	uint64_t handle;
 	bool coming;
 
-	if (staging >= 0)
-		return restore(vault, key, (uint32_t)staging);
+	if (staging >= 0) {
+		/* Who waits for it maps what came before. */
+		r = usm_vault_bring(vault);
+		return r < 0 ? r : restore(vault, key, (uint32_t)staging, ahead);
+	}
 	gate = gate_find(vault, key, &coming);
 	if (gate < 0) {
-		if (!coming)
+		if (coming && !ahead)
+			hasten(vault, key);
+		else if (!ahead)
 			postpone(vault, key);
 		return 0;
 	}
@@ -409,8 +483,11 @@ int usm_vault_refault(struct usm_vault *vault, uint64_t key)
 		vault->gates[gate] = key;
 		return 0;
 	}
+	/* Whoever needs it yet asks for it, and is told. */
+	if (r < 0 && ahead)
+		return 0;
 	vault->damaged += r == -EBADMSG;
-	return r < 0 ? give_up(vault, key) : restore(vault, key, (uint32_t)staging);
+	return r < 0 ? give_up(vault, key) : enqueue(vault, key, gate, ahead);
 }
 
 /* ------------------------------------------------------------------- what was later */
@@ -426,9 +503,9 @@ static void saved_later(struct usm_vault *vault, struct usm_store *store,
 	struct usm_store_page page;
 	uint32_t index = 0, i = 0;
 
-	while (i < USM_VAULT_FIRST_GATE && vault->saving[i] != done->key)
+	while (i < USM_VAULT_STAGED && vault->saving[i] != done->key)
 		i++;
-	if (i == USM_VAULT_FIRST_GATE)
+	if (i == USM_VAULT_STAGED)
 		return;
 	vault->saving[i] = 0;
 	vault->nr_saving--;
@@ -457,7 +534,7 @@ static int loaded_later(struct usm_vault *vault, const struct usm_store_done *do
 		vault->gates[gate] = 0;
 		vault->damaged += done->result == -EBADMSG;
 		return done->result < 0 ? give_up(vault, done->key) :
-		       restore(vault, done->key, USM_VAULT_FIRST_GATE + gate);
+		       restore(vault, done->key, USM_VAULT_FIRST_GATE + gate, false);
 	}
 	return 0;
 }
@@ -498,7 +575,7 @@ static int refault_wanted(struct usm_vault *vault, uint32_t number)
 	struct usm_evicted entry = usm_evicted_read(vault->mapping, &vault->evicted, number);
 
 	return entry.state == USM_EVICTED_WANTED ?
-	       usm_vault_refault(vault, USM_EVICTED_KEY(number, entry.generation)) : 0;
+	       usm_vault_want(vault, USM_EVICTED_KEY(number, entry.generation), false) : 0;
 }
 
 static int refault_all_wanted(struct usm_vault *vault)
@@ -511,6 +588,9 @@ static int refault_all_wanted(struct usm_vault *vault)
 		r = refault_wanted(vault, number);
 		vault->overrun |= vault->starved;
 	}
+	if (!r)
+		r = usm_vault_bring(vault);
+	vault->overrun |= vault->starved;
 	return r;
 }
 
@@ -535,6 +615,8 @@ int usm_vault_retry(struct usm_vault *vault)
 			else
 				r = refault_wanted(vault, USM_EVICTED_NUMBER(keys[i]));
 		}
+		if (!r)
+			r = usm_vault_bring(vault);
 	}
 	if (vault->unsaved && !vault->full)
 		salvage(vault, false);

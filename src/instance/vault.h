@@ -21,9 +21,13 @@
 
 /* Pages evicted in one go: 0.1 ms or so of compressing, for which a refault waits. */
 #define USM_VAULT_BATCH		32
-/* The last staging pages, by which content goes back; none is evicted into them. */
-#define USM_VAULT_GATES		8
+/* The last staging pages, by which content goes back; we evict none into them. */
+#define USM_VAULT_GATES		32
 #define USM_VAULT_FIRST_GATE	(USM_STAGING_PAGES - USM_VAULT_GATES)
+/* Whoever was there before may have, into the first of them; no version into all. */
+#define USM_VAULT_STAGED	(USM_STAGING_PAGES - 8)
+
+_Static_assert(USM_VAULT_BATCH <= USM_VAULT_FIRST_GATE, "staging pages of two purposes");
 /* Refaults that found no frame or no gate; what is more is found in the table. */
 #define USM_VAULT_PENDING	64
 
@@ -49,9 +53,14 @@ struct usm_vault {
 	uint32_t *generation;
 	bool unsaved;		/* staging pages hold what no store took */
 	bool full;		/* no store took the last page */
-	uint64_t saving[USM_VAULT_FIRST_GATE];	/* key of the page that a store is at */
+	uint64_t saving[USM_VAULT_STAGED];	/* key of the page that a store is at */
 	uint32_t nr_saving;
 	uint64_t gates[USM_VAULT_GATES];	/* key of the page that is coming; 0: free */
+	uint32_t next_gate;			/* to look at first */
+	/* What lies in gates and is to be handed to the module, all at once. */
+	struct usm_command queue[USM_VAULT_GATES];
+	uint32_t queued;
+	uint32_t ahead;				/* bit n: nobody waits for queue[n] yet */
 	uint64_t pending[USM_VAULT_PENDING];
 	uint32_t nr_pending;
 	bool overrun;		/* there are more of them */
@@ -89,8 +98,15 @@ bool usm_vault_has_room(const struct usm_vault *vault);
 int usm_vault_evict(struct usm_vault *vault, const struct usm_run *runs, uint32_t count,
 		    uint32_t *done);
 
-/* Somebody waits for a page; nobody has it any more. 0, or negative: fatal. */
+/*
+ * Somebody waits for a page, or will soon (ahead). 0, or negative: fatal. It may be in
+ * the queue until usm_vault_bring().
+ */
+int usm_vault_want(struct usm_vault *vault, uint64_t key, bool ahead);
+int usm_vault_bring(struct usm_vault *vault);
+/* Want it and bring it. */
 int usm_vault_refault(struct usm_vault *vault, uint64_t key);
+/* Nobody has it any more. */
 void usm_vault_discarded(struct usm_vault *vault, uint64_t key);
 
 /* What the stores have done since; before usm_vault_retry(). 0, or negative: fatal. */

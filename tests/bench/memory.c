@@ -13,45 +13,33 @@
  * clock.
  */
 #include <err.h>
-#include <errno.h>
 #include <getopt.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "meter.h"
+
 #define PAGE		4096ul
 #define PAGES		8192ul		/* 32 MiB, within any container of ours */
 #define ROUNDS		5		/* the median of them counts */
 #define MAPPINGS	1000ul
 #define HUGE		512ul		/* pages */
-/* Until the policy has got and zeroed what comes next. */
-#define SETTLE_NS	200000000l
 
 struct cost {
 	uint64_t own;
 	uint64_t all;
 };
 
-static uint64_t now(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 static struct cost begin(void)
 {
-	return (struct cost){ now(CLOCK_THREAD_CPUTIME_ID), now(CLOCK_MONOTONIC) };
+	return (struct cost){ meter_now(CLOCK_THREAD_CPUTIME_ID), meter_now(CLOCK_MONOTONIC) };
 }
 
 static struct cost end(struct cost since, unsigned long count)
@@ -74,47 +62,6 @@ static void touch(char *p)
 {
 	for (unsigned long i = 0; i < PAGES; i++)
 		((volatile char *)p)[i * PAGE] = 1;
-}
-
-/* Somebody who takes the CPU when nobody else does: the time that it got was idle. */
-static struct {
-	pid_t pid;
-	clockid_t clock;
-} spare;
-
-static void spare_start(void)
-{
-	struct sched_param none = {};
-
-	spare.pid = fork();
-	if (spare.pid < 0)
-		err(EXIT_FAILURE, "fork");
-	if (spare.pid == 0) {
-		if (sched_setscheduler(0, SCHED_IDLE, &none) < 0)
-			err(EXIT_FAILURE, "SCHED_IDLE");
-		for (;;)
-			__asm__ volatile("" ::: "memory");
-	}
-	errno = clock_getcpuclockid(spare.pid, &spare.clock);
-	if (errno)
-		err(EXIT_FAILURE, "clock_getcpuclockid");
-}
-
-static void spare_stop(void)
-{
-	kill(spare.pid, SIGKILL);
-	if (waitpid(spare.pid, NULL, 0) < 0)
-		err(EXIT_FAILURE, "waitpid");
-}
-
-static uint64_t busy(void)
-{
-	return now(CLOCK_MONOTONIC) - now(spare.clock);
-}
-
-static void settle(void)
-{
-	nanosleep(&(struct timespec){ .tv_nsec = SETTLE_NS }, NULL);
 }
 
 static unsigned long faults(void)
@@ -203,20 +150,20 @@ static struct cost first_touch(char *p, struct cost *given, unsigned long *fault
 	uint64_t start, wait, all;
 	struct cost cost;
 
-	settle();
-	start = busy();
-	settle();
-	wait = busy() - start;
+	meter_settle();
+	start = meter_busy();
+	meter_settle();
+	wait = meter_busy() - start;
 
-	start = busy();
+	start = meter_busy();
 	*faulted = faults();
 	cost = begin();
 	touch(p);
 	cost = end(cost, PAGES);
 	*faulted = faults() - *faulted;
 	*given = give_back(p);
-	settle();
-	all = busy() - start;
+	meter_settle();
+	all = meter_busy() - start;
 	if (all < wait + given->own * PAGES)
 		errx(EXIT_FAILURE, "the machine did more while nothing was touched");
 	cost.all = (all - wait) / PAGES - given->own;
@@ -269,11 +216,11 @@ int main(int argc, char **argv)
 	p += -(uintptr_t)p % (HUGE * PAGE);
 	if (madvise(p, PAGES * PAGE, advice) < 0 && advice == MADV_HUGEPAGE)
 		err(EXIT_FAILURE, "MADV_HUGEPAGE");
-	spare_start();
+	meter_start();
 	/* The first round is everybody's first. */
 	for (int i = -1; i < ROUNDS; i++)
 		touched[i < 0 ? 0 : i] = first_touch(p, &given, &faulted);
-	spare_stop();
+	meter_stop();
 	print("first-touch", touched);
 	printf("faults %lu %lu\n", faulted, PAGES);
 	if (all)

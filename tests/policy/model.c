@@ -294,6 +294,7 @@ static int32_t command(struct model *model, const struct usm_command *command)
 
 static int model_submit(void *context, struct usm_command *commands, uint32_t count)
 {
+	((struct model *)context)->submissions++;
 	for (uint32_t i = 0; i < count; i++)
 		commands[i].result = command(context, &commands[i]);
 	return 0;

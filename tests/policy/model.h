@@ -52,7 +52,7 @@ struct model {
 	uint64_t *seeds;		/* of each frame's content */
 
 	/* counters */
-	uint32_t kicks, grows, shrinks, zeroed, refused;
+	uint32_t submissions, kicks, grows, shrinks, zeroed, refused;
 	uint32_t evictions, refaults, corrupt, lost;
 };
 
@@ -88,6 +88,8 @@ void model_reclaim(struct model *model, uint32_t frame, uint32_t count);
 void model_evicts(struct model *model);
 /* What a frame holds; model_occupy() gives each its number. */
 void model_write(struct model *model, uint32_t frame, uint64_t seed);
+/* The module thinks that it may be touched soon. */
+void model_expect(struct model *model, uint32_t number);
 /* Somebody touches, or drops, a page that is away. */
 void model_touch(struct model *model, uint32_t number);
 void model_discard(struct model *model, uint32_t number);

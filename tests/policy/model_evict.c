@@ -51,6 +51,11 @@ static void end(struct model *model, uint32_t number)
 	post(model, USM_EV_DISCARDED, number);
 }
 
+void model_expect(struct model *model, uint32_t number)
+{
+	post(model, USM_EV_AHEAD, number);
+}
+
 void model_touch(struct model *model, uint32_t number)
 {
 	if (model->numbers[number].state != USM_EVICTED_AWAY)

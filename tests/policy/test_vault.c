@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "events.h"
 #include "memstore.h"
 #include "model.h"
 #include "storage.h"
@@ -290,6 +291,65 @@ START_TEST(test_evict)
 	settle();
 	ck_assert_uint_gt(policy.discarded, 20);
 	ck_assert_uint_eq(storage_usage(vault.stores[0]).pages, away());
+}
+END_TEST
+
+/* What the module expects to be touched next comes with what is, in one submission. */
+START_TEST(test_ahead)
+{
+	uint32_t found[3], n = 0, submissions, pages;
+
+	fill();
+	for (uint32_t i = 0; i < MODEL_NUMBERS && n < 3; i++)
+		if (model.numbers[i].state == USM_EVICTED_AWAY)
+			found[n++] = i;
+	submissions = model.submissions;
+	pages = away();
+	model_expect(&model, found[0]);
+	model_expect(&model, found[1]);
+	model_touch(&model, found[2]);
+	ck_assert_int_eq(usm_events_drain(&engine, USM_ENGINE_EVENTS), USM_ENGINE_IDLE);
+	ck_assert_uint_eq(model.submissions, submissions + 1);
+	ck_assert_uint_eq(model.refaults, 3);
+	ck_assert_uint_eq(away(), pages - 3);
+	settle();
+	ck_assert_uint_eq(policy.refaults, 3);
+	ck_assert_uint_eq(storage_usage(vault.stores[0]).pages, away());
+	come_back(away());
+}
+END_TEST
+
+/* There is no frame: who waits gets the next, what nobody waits for is left alone. */
+START_TEST(test_ahead_no_frame)
+{
+	uint32_t found[2], n = 0;
+
+	fill();
+	for (uint32_t i = 0; i < MODEL_NUMBERS && n < 2; i++)
+		if (model.numbers[i].state == USM_EVICTED_AWAY)
+			found[n++] = i;
+	model.pinned = UINT32_MAX;
+	for (uint32_t i = 0; i < FRAMES; i++)
+		if (model_state(&model, i) == USM_FRAME_FREE)
+			model_occupy(&model, i, 1);
+	model_expect(&model, found[0]);
+	settle();
+	ck_assert(!vault.starved);
+	ck_assert_uint_eq(vault.nr_pending, 0);
+	/* Of one of them it turns out while it is on its way that it is waited for. */
+	model_expect(&model, found[0]);
+	model_expect(&model, found[1]);
+	model_touch(&model, found[1]);
+	settle();
+	ck_assert(vault.starved);
+	ck_assert_uint_eq(vault.nr_pending, 1);
+	ck_assert_uint_eq(vault.pending[0], key_of(found[1]));
+	ck_assert_uint_eq(model.refaults, 0);
+	model.pinned = 0;
+	tick();
+	ck_assert_uint_eq(model.refaults, 1);
+	ck_assert_uint_eq(model.numbers[found[0]].state, USM_EVICTED_AWAY);
+	ck_assert_uint_eq(model.lost, 0);
 }
 END_TEST
 
@@ -707,6 +767,8 @@ int main(void)
 	suite_add(suite, "want-goes-on", test_want_goes_on);
 	suite_add_rows(suite, "answers", test_answers, answers);
 	with_model(suite, "evict", test_evict);
+	with_model(suite, "ahead", test_ahead);
+	with_model(suite, "ahead-no-frame", test_ahead_no_frame);
 	with_model(suite, "not-needed", test_not_needed);
 	with_model(suite, "no-frame", test_no_frame);
 	with_model(suite, "successor", test_successor);

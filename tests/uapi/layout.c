@@ -128,6 +128,7 @@ AT(usm_stat, forks, 272);
 AT(usm_stat, brk_refused, 368);
 AT(usm_stat, evicted, 376);
 AT(usm_stat, corrupt, 400);
+AT(usm_stat, refaults_ahead, 408);
 SIZE(usm_staged, 32);
 SIZE(usm_evicted, 8);
 

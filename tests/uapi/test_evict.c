@@ -242,6 +242,52 @@ static uint32_t answer(struct bound *bound, struct guest *guest)
 	return shared;
 }
 
+/* Touched in a row: most come with another one, and are mapped by its fault. */
+static void row_tests(struct bound *bound, struct guest *guest)
+{
+	struct usm_tune tune = { .size = sizeof(tune), .flags = USM_TUNE_ORDER, .fault_order = 4 };
+	struct usm_stat before, after;
+	struct usm_event event;
+	uint32_t asked = 0, ahead = 0;
+
+	expect_ok(domain_ioctl(bound->domain.fd, USM_IOC_TUNE, &tune));
+	vault_forget(bound);
+	evict_all(bound);
+	before = bound_stat(bound);
+	guest_touch_begin(guest, 0);
+	while (guest_event(guest, bound, UAPITEST_ANY_EVENT, &event)) {
+		uint32_t i = 0;
+
+		if (event.type != USM_EV_REFAULT && event.type != USM_EV_AHEAD)
+			continue;
+		while (i < vault.count && vault.keys[i] != event.arg)
+			i++;
+		if (!expect(i < vault.count, "a key that was not given: %llx",
+			    (unsigned long long)event.arg))
+			break;
+		asked += event.type == USM_EV_REFAULT;
+		ahead += event.type == USM_EV_AHEAD;
+		/* One that nobody waits for may be wrong as well: who touches it asks. */
+		if (event.type == USM_EV_AHEAD && ahead % 16 == 0) {
+			expect_error(restore(bound, event.arg, vault.content[!i]), -EBADMSG);
+			continue;
+		}
+		/* Or brought already, by the time that it is asked for. */
+		if (vault.table[USM_EVICTED_NUMBER(event.arg)].state == USM_EVICTED_READY)
+			continue;
+		expect_ok(restore(bound, event.arg, vault.content[i]));
+	}
+	expect(guest_touch_end(guest), "memory that came back in rows");
+	after = bound_stat(bound);
+	expect(asked && asked <= PAGES / 2, "%u pages of %u were asked for", asked, PAGES);
+	expect(after.refaults_ahead >= before.refaults_ahead + PAGES / 2, "%llu came ahead",
+	       (unsigned long long)(after.refaults_ahead - before.refaults_ahead));
+	expect(after.refaults >= before.refaults + PAGES, "%llu pages came back",
+	       (unsigned long long)(after.refaults - before.refaults));
+	tune.fault_order = 0;
+	expect_ok(domain_ioctl(bound->domain.fd, USM_IOC_TUNE, &tune));
+}
+
 /* Two processes share the pages: gone from both, back in each, and each its own. */
 static void shared_tests(struct bound *bound, struct guest *guest)
 {
@@ -340,6 +386,7 @@ void evict_tests(void)
 	arguments_tests(&bound, frame);
 	ahead_tests(&bound, &guest);
 	asked_tests(&bound, &guest);
+	row_tests(&bound, &guest);
 	shared_tests(&bound, &guest);
 	crowd_tests(&bound, &guest);
 	deadline_tests(&bound, &guest);

@@ -126,7 +126,7 @@ static bool event_take(struct bound *bound, uint16_t type, struct usm_event *ret
 	struct usm_event event;
 
 	while (domain_event_take(&bound->domain, &event)) {
-		if (event.type != type)
+		if (type != UAPITEST_ANY_EVENT && event.type != type)
 			continue;
 		if (ret)
 			*ret = event;

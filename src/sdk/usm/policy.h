@@ -323,7 +323,7 @@ struct usm_policy {
 	/* With which store to begin for a page that was evicted; or USM_STORE_ANYWHERE. */
 	uint32_t (*place)(void *state, const struct usm_place_request *request);
 
-	/* A page came back because it was touched; it was dropped while it was away. */
+	/* It came back since it, or one before it, was touched; it was dropped while away. */
 	void (*refault)(void *state, const struct usm_return_note *note);
 	void (*discarded)(void *state, const struct usm_return_note *note);
 };

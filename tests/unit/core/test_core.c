@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The module's arithmetic: rings with free indices, and which pages a fault maps. */
+/* The module's arithmetic: rings with free indices, which pages a fault maps, sums of words. */
 #include <stdint.h>
 
+#include "nh.h"
 #include "ring.h"
 #include "suite.h"
 #include "window.h"
@@ -55,6 +56,54 @@ START_TEST(window_cut)
 }
 END_TEST
 
+/* Sums that are known, and of which the carries between all parts are seen. */
+START_TEST(nh_known)
+{
+	unsigned long long words[16] = {}, key[16] = {};
+	struct usm_nh_sum sum = usm_nh(words, key, 16);
+
+	ck_assert(!sum.low && !sum.high);
+	for (int i = 0; i < 16; i++)
+		words[i] = UINT64_MAX;
+	/* Eight times (2^64 - 1)^2 = 2^128 - 2^65 + 1, modulo 2^128. */
+	sum = usm_nh(words, key, 16);
+	ck_assert_uint_eq(sum.low, 8);
+	ck_assert_uint_eq(sum.high, UINT64_MAX - 15);
+	/* The key is added without a carry: all of it is 0 again. */
+	for (int i = 0; i < 16; i++)
+		key[i] = 1;
+	sum = usm_nh(words, key, 16);
+	ck_assert(!sum.low && !sum.high);
+	words[14] = 2;
+	words[15] = 4;
+	sum = usm_nh(words, key, 16);
+	ck_assert_uint_eq(sum.low, 15);
+	ck_assert_uint_eq(sum.high, 0);
+}
+END_TEST
+
+/* Each bit of each word changes it, under a key in which no word is a special one. */
+START_TEST(nh_every_bit)
+{
+	unsigned long long words[24], key[24], state = 1;
+	struct usm_nh_sum sum;
+
+	for (int i = 0; i < 24; i++) {
+		words[i] = state *= 6364136223846793005ull;
+		key[i] = state *= 6364136223846793005ull;
+	}
+	sum = usm_nh(words, key, 24);
+	for (int i = 0; i < 24 * 64; i++) {
+		struct usm_nh_sum other;
+
+		words[i / 64] ^= 1ull << (i % 64);
+		other = usm_nh(words, key, 24);
+		words[i / 64] ^= 1ull << (i % 64);
+		ck_assert(other.low != sum.low || other.high != sum.high);
+	}
+}
+END_TEST
+
 /* Whatever the order, the page is in it and it stays in one page table. */
 START_TEST(window_invariants)
 {
@@ -76,6 +125,7 @@ int main(void)
 {
 	Suite *suite = suite_create("core");
 	TCase *ring = tcase_create("ring"), *window = tcase_create("window");
+	TCase *nh = tcase_create("nh");
 
 	tcase_add_test(ring, ring_used);
 	tcase_add_test(ring, ring_hostile);
@@ -84,5 +134,8 @@ int main(void)
 	tcase_add_test(window, window_cut);
 	tcase_add_test(window, window_invariants);
 	suite_add_tcase(suite, window);
+	tcase_add_test(nh, nh_known);
+	tcase_add_test(nh, nh_every_bit);
+	suite_add_tcase(suite, nh);
 	return suite_run(suite);
 }

@@ -170,6 +170,9 @@ enum usm_event_type {
 	USM_EV_REFAULT = 14,	/* space, page: somebody waits for the evicted page; arg: its key */
 	USM_EV_DISCARDED = 15,	/* arg: key of an evicted page that nobody has any more */
 	USM_EV_LOST = 16,	/* arg: key of one that came back wrong too often, or was lost */
+	/* space, page: evicted, and nobody waits for it yet, but for the one before it;
+	 * arg: its key. Comes before the USM_EV_REFAULT of that one; not repeated. */
+	USM_EV_AHEAD = 17,
 };
 
 enum usm_limit {
@@ -406,8 +409,9 @@ enum usm_command_op {
 	 * holds the content; count: 1; generation: 0. result: 1 where processes share
 	 * it after a fork: keep the content, the others may ask for it. -ESTALE:
 	 * nobody wants it any more, or it is back. -EBADMSG: not the content that was
-	 * evicted; it is asked for again, but not for ever. -ENOMEM: no frame; it is
-	 * wanted still and not asked for again. */
+	 * evicted; it is asked for again, but not for ever. -ENOMEM: no frame; if it was
+	 * wanted it still is, and is not asked for again. Who waits for one of several in
+	 * one submission is woken after the last. */
 	USM_CMD_RESTORE = 5,
 	/* The content of an evicted page cannot be had any more: who touches it gets
 	 * SIGBUS, until it is brought back all the same. arg: its key; count: 1; frame,
@@ -485,6 +489,7 @@ struct usm_stat {
 	__u64 evictions;		/* pages */
 	__u64 refaults;			/* pages that were mapped again */
 	__u64 corrupt;			/* restores with wrong content */
+	__u64 refaults_ahead;		/* of the refaults, mapped by the fault on another page */
 };
 
 #define USM_MAX_STORES		8

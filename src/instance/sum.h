@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a store checks its content by: XXH3 of 64 bits, by what this CPU is quickest with. */
+#ifndef USM_INSTANCE_SUM_H
+#define USM_INSTANCE_SUM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+uint64_t usm_sum(const void *bytes, size_t length, uint64_t seed);
+
+/* The same with AVX2, which the CPU must have. Only where the compiler is for x86. */
+uint64_t usm_sum_avx2(const void *bytes, size_t length, uint64_t seed);
+
+#endif /* USM_INSTANCE_SUM_H */
