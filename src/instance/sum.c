@@ -6,7 +6,7 @@
 
 uint64_t usm_sum(const void *bytes, size_t length, uint64_t seed)
 {
-#ifdef __x86_64__
+#ifdef USM_SUM_AVX2
 	if (__builtin_cpu_supports("avx2"))
 		return usm_sum_avx2(bytes, length, seed);
 #endif

@@ -8,7 +8,12 @@
 
 uint64_t usm_sum(const void *bytes, size_t length, uint64_t seed);
 
-/* The same with AVX2, which the CPU must have. Only where the compiler is for x86. */
+/* clang has no way to compile a file's inline functions for another CPU from within it. */
+#if defined(__x86_64__) && !defined(__clang__)
+#define USM_SUM_AVX2
+
+/* The same with AVX2, which the CPU must have. */
 uint64_t usm_sum_avx2(const void *bytes, size_t length, uint64_t seed);
+#endif
 
 #endif /* USM_INSTANCE_SUM_H */

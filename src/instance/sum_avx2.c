@@ -3,10 +3,10 @@
  * Apart, so that nothing else is compiled for a CPU that may not be there: what is included
  * is all static.
  */
-#ifdef __x86_64__
-#pragma GCC target("avx2")
-
 #include "sum.h"
+
+#ifdef USM_SUM_AVX2
+#pragma GCC target("avx2")
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>

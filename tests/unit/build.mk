@@ -36,7 +36,7 @@ FUZZ_CFLAGS	:= $(CFLAGS_COMMON) -O1 -fsanitize=fuzzer,address,undefined \
 FUZZ_SOURCES_annotation	:= $(wildcard src/common/*.c src/annotation/*.c)
 FUZZ_SOURCES_control	:= $(wildcard src/common/*.c)
 FUZZ_SOURCES_state	:= $(wildcard src/common/*.c) src/hook/state.c
-FUZZ_SOURCES_store	:= $(addprefix src/instance/,lz4.c memstore.c slab.c) tests/policy/storage.c
+FUZZ_SOURCES_store	:= $(addprefix src/instance/,lz4.c memstore.c slab.c sum.c) tests/policy/storage.c
 FUZZERS		:= $(addprefix $(O)/fuzz/,annotation control state store)
 
 define usm_fuzzer
