@@ -91,9 +91,24 @@ void usm_frame_set_mapped(struct usm_domain *domain, u32 frame, u32 space, u64 p
 
 void usm_frame_set_state(struct usm_domain *domain, u32 frame, enum usm_frame_state state)
 {
-	union usm_entry *entry = usm_frame_entry(domain, frame);
+	union usm_entry *entry = usm_frame_entry(domain, frame), new = { .word = {
+		READ_ONCE(entry->word[0]),
+	} };
 
-	usm_entry_set(entry, usm_frame_block(domain, frame), entry->frame.space, state);
+	new.frame.state = state;
+	/* A page that is shared from now on is no younger for it. */
+	if (state != USM_FRAME_SHARED)
+		new.frame.age = 0;
+	WRITE_ONCE(entry->word[0], new.word[0]);
+}
+
+void usm_frame_set_age(struct usm_domain *domain, u32 frame, bool young)
+{
+	union usm_entry *entry = usm_frame_entry(domain, frame);
+	u8 old = READ_ONCE(entry->frame.age), age = young ? 0 : min(old + 1, U8_MAX);
+
+	if (age != old)
+		WRITE_ONCE(entry->frame.age, age);
 }
 
 /* FREE frames only: the owner of the claim calls it. */

@@ -68,4 +68,6 @@ void usm_stat_fill(struct usm_domain *domain, struct usm_stat *stat)
 	stat->evictions = usm_gauge(domain, USM_N_EVICTIONS);
 	stat->refaults = usm_gauge(domain, USM_N_REFAULTS);
 	stat->corrupt = usm_gauge(domain, USM_N_CORRUPT);
+	stat->sampled = usm_gauge(domain, USM_N_SAMPLED);
+	stat->sampled_young = usm_gauge(domain, USM_N_SAMPLED_YOUNG);
 }

@@ -493,6 +493,27 @@ TRACE_EVENT(usm_refault,
 		  __entry->space, __entry->page, __entry->frame, __entry->key)
 );
 
+TRACE_EVENT(usm_sample,
+	TP_PROTO(const struct usm_domain *domain, u32 frame, u32 count, u32 sampled, u32 young),
+	TP_ARGS(domain, frame, count, sampled, young),
+	TP_STRUCT__entry(
+		__field(u64, domain)
+		__field(u32, frame)
+		__field(u32, count)
+		__field(u32, sampled)
+		__field(u32, young)
+	),
+	TP_fast_assign(
+		__entry->domain = domain->id;
+		__entry->frame = frame;
+		__entry->count = count;
+		__entry->sampled = sampled;
+		__entry->young = young;
+	),
+	TP_printk("domain=%llu frame=%u count=%u sampled=%u young=%u", __entry->domain,
+		  __entry->frame, __entry->count, __entry->sampled, __entry->young)
+);
+
 TRACE_EVENT(usm_want,
 	TP_PROTO(const struct usm_space *space, unsigned long page, u64 key),
 	TP_ARGS(space, page, key),

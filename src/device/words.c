@@ -111,6 +111,8 @@ const struct usm_stat_field usm_stat_fields[] = {
 	FIELD(evictions),
 	FIELD(refaults),
 	FIELD(corrupt),
+	FIELD(sampled),
+	FIELD(sampled_young),
 	{ .name = NULL },
 };
 

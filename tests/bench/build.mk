@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Numbers, not verdicts: what memory costs under USM and without.
 
-BENCH_PROGRAMS := $(addprefix $(O)/tests/bench/bench-,memory domains)
+BENCH_PROGRAMS := $(addprefix $(O)/tests/bench/bench-,memory domains sample)
 
 $(eval $(call usm_room,tests/bench,-Idkms/include/uapi))
 $(eval $(call usm_program,$(O)/tests/bench/bench-memory,$(O)/tests/bench/memory.o))
 $(eval $(call usm_program,$(O)/tests/bench/bench-domains,$(O)/tests/bench/domains.o \
+	$(O)/tests/uapi/domain.o))
+$(eval $(call usm_program,$(O)/tests/bench/bench-sample,$(O)/tests/bench/sample.o \
 	$(O)/tests/uapi/domain.o))
 
 .PHONY: bench

@@ -127,6 +127,8 @@ AT(usm_stat, forks, 272);
 AT(usm_stat, brk_refused, 368);
 AT(usm_stat, evicted, 376);
 AT(usm_stat, corrupt, 400);
+AT(usm_stat, sampled, 408);
+AT(usm_stat, sampled_young, 416);
 SIZE(usm_staged, 32);
 SIZE(usm_evicted, 8);
 
