@@ -85,7 +85,7 @@ static void sample(const struct domain *domain, const char *name)
 int main(int argc, char **argv)
 {
 	struct usm_command grow = { .op = USM_CMD_GROW, .count = CEILING, .node = -1 };
-	int device, cgroup, fd, pipes[4];
+	int device, cgroup, pipes[4], r;
 	struct domain domain;
 	struct usm_bind bind;
 	struct usm_stat stat;
@@ -96,10 +96,10 @@ int main(int argc, char **argv)
 	device = domain_device_open_or_die();
 	cgroup = domain_cgroup_open_or_die(argv[1]);
 	domain_bind_init(&bind, cgroup, CEILING);
-	fd = domain_ioctl(device, USM_IOC_BIND, &bind);
-	if (fd < 0)
-		errx(EXIT_FAILURE, "cannot bind %s: %s", argv[1], strerror(-fd));
-	domain_map_or_die(&domain, fd);
+	r = domain_ioctl(device, USM_IOC_BIND, &bind);
+	if (r < 0)
+		errx(EXIT_FAILURE, "cannot bind %s: %s", argv[1], strerror(-r));
+	domain_map_or_die(&domain, bind.domain_fd);
 	domain_command(&domain, &grow);
 	do {
 		usleep(10000);

@@ -41,7 +41,7 @@ static void looker_pipes(struct looker *looker)
 
 /*
  * Sampling flushes no TLB, and a CPU that has an entry there sets no bit: change the
- * protection to and fro, which flushes, and nothing else.
+ * protection back and forth, which flushes, and nothing else.
  */
 static void area_read(volatile char *area, uint32_t pages)
 {

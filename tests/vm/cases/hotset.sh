@@ -44,6 +44,6 @@ hotset without 0
 hotset with 65536
 assert_eq 'sampled without' "$(number without sampled)" 0
 assert_ge 'sampled with' "$(number with sampled)" 16384
-assert_ge 'came back without' "$(back without)" 512
+assert_ge 'came back without' "$(back without)" 128
 assert_le 'came back with' "$(back with)" $(($(back without) / 4))
 pass
