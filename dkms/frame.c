@@ -102,6 +102,15 @@ void usm_frame_set_state(struct usm_domain *domain, u32 frame, enum usm_frame_st
 	WRITE_ONCE(entry->word[0], new.word[0]);
 }
 
+void usm_frame_set_own(struct usm_domain *domain, u32 frame, u32 space, u64 page)
+{
+	union usm_entry *entry = usm_frame_entry(domain, frame);
+	u8 age = READ_ONCE(entry->frame.age);
+
+	usm_frame_set_mapped(domain, frame, space, page);
+	WRITE_ONCE(entry->frame.age, age);
+}
+
 void usm_frame_set_age(struct usm_domain *domain, u32 frame, bool young)
 {
 	union usm_entry *entry = usm_frame_entry(domain, frame);

@@ -131,6 +131,8 @@ static inline void usm_entry_set_mapped(union usm_entry *entry, const struct usm
 
 /* A claimed frame is about to be mapped. */
 void usm_frame_set_mapped(struct usm_domain *domain, u32 frame, u32 space, u64 page);
+/* A frame that was shared is the space's own; its page is as old as it was. */
+void usm_frame_set_own(struct usm_domain *domain, u32 frame, u32 space, u64 page);
 void usm_frame_set_state(struct usm_domain *domain, u32 frame, enum usm_frame_state state);
 /* It was accessed, or was not; while some slot is kept from letting go of the frame. */
 void usm_frame_set_age(struct usm_domain *domain, u32 frame, bool young);

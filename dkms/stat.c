@@ -70,4 +70,5 @@ void usm_stat_fill(struct usm_domain *domain, struct usm_stat *stat)
 	stat->corrupt = usm_gauge(domain, USM_N_CORRUPT);
 	stat->sampled = usm_gauge(domain, USM_N_SAMPLED);
 	stat->sampled_young = usm_gauge(domain, USM_N_SAMPLED_YOUNG);
+	stat->unshared = usm_gauge(domain, USM_N_UNSHARED);
 }

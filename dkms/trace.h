@@ -212,7 +212,7 @@ TRACE_EVENT(usm_space_broken,
 		  __entry->space, __entry->parent, __entry->page)
 );
 
-TRACE_EVENT(usm_space_exit,
+DECLARE_EVENT_CLASS(usm_space,
 	TP_PROTO(const struct usm_space *space),
 	TP_ARGS(space),
 	TP_STRUCT__entry(
@@ -225,6 +225,14 @@ TRACE_EVENT(usm_space_exit,
 	),
 	TP_printk("domain=%llu space=%u", __entry->domain, __entry->space)
 );
+
+DEFINE_EVENT(usm_space, usm_space_exit,
+	TP_PROTO(const struct usm_space *space),
+	TP_ARGS(space));
+
+DEFINE_EVENT(usm_space, usm_space_plain,
+	TP_PROTO(const struct usm_space *space),
+	TP_ARGS(space));
 
 TRACE_EVENT(usm_adopt,
 	TP_PROTO(const struct usm_space *space, const struct vm_area_struct *vma),

@@ -113,6 +113,7 @@ const struct usm_stat_field usm_stat_fields[] = {
 	FIELD(corrupt),
 	FIELD(sampled),
 	FIELD(sampled_young),
+	FIELD(unshared),
 	{ .name = NULL },
 };
 

@@ -129,6 +129,7 @@ AT(usm_stat, evicted, 376);
 AT(usm_stat, corrupt, 400);
 AT(usm_stat, sampled, 408);
 AT(usm_stat, sampled_young, 416);
+AT(usm_stat, unshared, 424);
 SIZE(usm_staged, 32);
 SIZE(usm_evicted, 8);
 

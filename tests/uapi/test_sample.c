@@ -239,13 +239,17 @@ static void crowd_tests(const struct bound *bound, const struct looker *parent,
 
 static void alone_again_tests(const struct bound *bound)
 {
+	uint64_t before = bound_stat(bound).unshared;
 	int waited = 0;
 
-	while (bound_stat(bound).frames_shared && waited++ < 1000)
+	while (bound_stat(bound).unshared == before && waited++ < 1000)
 		usleep(10000);
+	expect_number(bound_stat(bound).unshared, before + 1);
 	expect_number(bound_stat(bound).frames_shared, 0);
+	/* It is its own again, and no younger for it. */
+	expect_number(with_age(bound, PAGES, USM_FRAME_MAPPED, 1), PAGES);
 	expect(sample_all(bound) >= PAGES, "pages that were shared once were not looked at");
-	expect_number(with_age(bound, PAGES, USM_FRAME_SHARED, 2), PAGES);
+	expect_number(with_age(bound, PAGES, USM_FRAME_MAPPED, 2), PAGES);
 }
 
 void sample_tests(void)

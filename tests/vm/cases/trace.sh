@@ -88,6 +88,7 @@ compare() {
 		counted("oom_kills", told["usm_oom_kill"])
 		counted("evictions", sum["usm_evict.evicted"])
 		counted("refaults", told["usm_refault"])
+		counted("unshared", told["usm_space_plain"])
 		counted("sampled", sum["usm_sample.sampled"])
 		counted("sampled_young", sum["usm_sample.young"])
 		# One step of growth may still be under way when miniinst looks.

@@ -495,6 +495,7 @@ struct usm_stat {
 	__u64 corrupt;			/* restores with wrong content */
 	__u64 sampled;			/* pages, by USM_CMD_SAMPLE */
 	__u64 sampled_young;		/* of those, accessed since the last time */
+	__u64 unshared;			/* times that a space was found to share no page any more */
 };
 
 #define USM_MAX_STORES		8
