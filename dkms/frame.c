@@ -111,15 +111,6 @@ void usm_frame_set_own(struct usm_domain *domain, u32 frame, u32 space, u64 page
 	WRITE_ONCE(entry->frame.age, age);
 }
 
-void usm_frame_set_age(struct usm_domain *domain, u32 frame, bool young)
-{
-	union usm_entry *entry = usm_frame_entry(domain, frame);
-	u8 old = READ_ONCE(entry->frame.age), age = young ? 0 : min(old + 1, U8_MAX);
-
-	if (age != old)
-		WRITE_ONCE(entry->frame.age, age);
-}
-
 /* FREE frames only: the owner of the claim calls it. */
 static void usm_frame_show_free(struct usm_block *block, unsigned int i)
 {

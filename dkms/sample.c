@@ -94,60 +94,68 @@ static bool usm_sample_covers(struct usm_sample *sample, unsigned long page)
 	return vma;
 }
 
-/* The entry that shows the frame, which stays until the table is unlocked; or NULL. */
-static pte_t *usm_sample_entry(struct usm_sample *sample, struct usm_table *table,
-			       struct usm_bucket *bucket, unsigned long page, u32 frame)
+/*
+ * Was the page accessed, which this entry shows? False also where it shows another, or
+ * none: *seen. Table locked; what is busy is about to be evicted or copied.
+ */
+static __always_inline bool usm_sample_pte(pte_t *pte, u32 slot, u32 frame,
+					   struct usm_block *block, bool *seen)
 {
-	pte_t *pte = usm_table_pte(table, page << PAGE_SHIFT);
+	pte_t value = *pte;
 
-	/* Nor if it is busy: about to be evicted or copied. */
-	if (*usm_bucket_slot(bucket, page) != (USM_SLOT_SET | frame) || !pte_present(*pte) ||
-	    pte_page(*pte) != usm_frame_page(sample->domain, frame))
-		return NULL;
-	return pte;
+	*seen = slot == (USM_SLOT_SET | frame) && pte_present(value) &&
+		pte_pfn(value) == page_to_pfn(usm_block_page(block, frame &
+							     (USM_BLOCK_FRAMES - 1)));
+	return *seen && usm_pte_clear_young(pte);
 }
 
-static void usm_sample_tell(struct usm_sample *sample, u32 frame, bool young)
+static __always_inline void usm_sample_tell(struct usm_sample *sample, struct usm_block *block,
+					    u32 frame, bool young)
 {
-	usm_frame_set_age(sample->domain, frame, young);
+	usm_entry_set_age(block->table + (frame & (USM_BLOCK_FRAMES - 1)), young);
 	sample->sampled++;
 	sample->young += young;
 }
 
 /* -------------------------------------------------------------- pages of one space */
 
-/* Does the frame hold a page of this window of the space, and nobody shares it? */
-static bool usm_sample_is_here(struct usm_sample *sample, u32 frame, unsigned long window,
-			       unsigned long *page)
-{
-	struct usm_frame entry = usm_frame_read(sample->domain, frame);
-
-	*page = USM_FRAME_PAGE(&entry);
-	return entry.state == USM_FRAME_MAPPED && entry.space == sample->space->id &&
-	       *page >> USM_WINDOW_SHIFT == window && usm_sample_covers(sample, *page);
-}
-
-/* Returns how many frames, from this one on, were looked at together. */
+/*
+ * Returns how many frames of a block, from this one on, were looked at: those that hold
+ * pages of one window in one mapping, in whatever order, which nobody shares.
+ */
 static unsigned int usm_sample_own(struct usm_sample *sample, struct usm_frame first,
 				   u32 frame, unsigned int most)
 {
-	unsigned long page = USM_FRAME_PAGE(&first), window = page >> USM_WINDOW_SHIFT;
+	struct usm_block *block = usm_frame_block(sample->domain, frame);
+	unsigned long page = USM_FRAME_PAGE(&first), low, pages;
 	struct usm_bucket *bucket;
 	struct usm_table table;
 	unsigned int n;
+	bool watched;
 
 	if (!usm_sample_enter_id(sample, first.space) || !usm_sample_covers(sample, page))
 		return 1;
 	bucket = usm_space_bucket(sample->space, page);
 	if (!bucket || !usm_table_lock(sample->space->mm, page << PAGE_SHIFT, &table))
 		return 1;
+	low = max(sample->vma->vm_start >> PAGE_SHIFT, page & ~(USM_WINDOW_PAGES - 1ul));
+	pages = min(sample->vma->vm_end >> PAGE_SHIFT, (page | (USM_WINDOW_PAGES - 1)) + 1) - low;
+	most = min(most, USM_BLOCK_FRAMES - (frame & (USM_BLOCK_FRAMES - 1)));
+	watched = READ_ONCE(sample->space->watched);
 	/* fork() needs the lock that we hold: what is not shared now stays so. */
-	for (n = 0; n < most && usm_sample_is_here(sample, frame + n, window, &page); n++) {
-		pte_t *pte = usm_sample_entry(sample, &table, bucket, page, frame + n);
-		bool young = pte && usm_pte_clear_young(pte);
+	for (n = 0; n < most; n++, frame++) {
+		union usm_entry *entry = block->table + (frame & (USM_BLOCK_FRAMES - 1));
+		union usm_entry now = { .word = { READ_ONCE(entry->word[0]) } };
+		bool young, seen;
 
-		if (young || (pte && !READ_ONCE(sample->space->watched)))
-			usm_sample_tell(sample, frame + n, young);
+		page = READ_ONCE(entry->word[1]) & USM_PAGE_MASK;
+		if (now.frame.state != USM_FRAME_MAPPED || now.frame.space != first.space ||
+		    page - low >= pages)
+			break;
+		young = usm_sample_pte(usm_table_pte(&table, page << PAGE_SHIFT),
+				       *usm_bucket_slot(bucket, page), frame, block, &seen);
+		if (young || (seen && !watched))
+			usm_sample_tell(sample, block, frame, young);
 	}
 	usm_table_unlock(&table);
 	return max(n, 1u);
@@ -163,23 +171,25 @@ static unsigned int usm_sample_agree(struct usm_sample *sample, unsigned long pa
 	unsigned int i, n;
 
 	most = min_t(unsigned long, min(most, (unsigned int)USM_SAMPLE_SHARED), end - page);
-	for (i = 1; i < most; i++) {
-		for (n = 0; n < sample->sharers; n++) {
-			struct usm_bucket *bucket = usm_space_bucket(sample->found[n], page);
+	most = min(most, USM_BLOCK_FRAMES - (frame & (USM_BLOCK_FRAMES - 1)));
+	for (n = 0; n < sample->sharers; n++) {
+		struct usm_bucket *bucket = usm_space_bucket(sample->found[n], page);
 
-			if (READ_ONCE(*usm_bucket_slot(bucket, page + i)) !=
-			    (USM_SLOT_SET | (frame + i)))
-				return i;
-		}
+		for (i = 1; i < most && READ_ONCE(*usm_bucket_slot(bucket, page + i)) ==
+					(USM_SLOT_SET | (frame + i)); i++)
+			;
+		most = i;
 	}
-	return i;
+	return most;
 }
 
 /* One of them, `first`: the first whose pages we see. */
 static bool usm_sample_sharer(struct usm_sample *sample, unsigned long page, u32 frame,
 			      bool first)
 {
+	struct usm_block *block = usm_frame_block(sample->domain, frame);
 	struct usm_bucket *bucket = usm_space_bucket(sample->space, page);
+	bool watched = READ_ONCE(sample->space->watched);
 	struct usm_table table;
 	unsigned int i;
 
@@ -187,10 +197,11 @@ static bool usm_sample_sharer(struct usm_sample *sample, unsigned long page, u32
 	    !usm_table_lock(sample->space->mm, page << PAGE_SHIFT, &table))
 		return false;
 	for (i = 0; i < sample->count && usm_sample_covers(sample, page + i); i++) {
-		pte_t *pte = usm_sample_entry(sample, &table, bucket, page + i, frame + i);
-		u32 refs;
+		u32 slot = *usm_bucket_slot(bucket, page + i), refs;
+		bool young, seen;
 
-		if (!pte)
+		/* While a slot names it, it is a page. */
+		if (slot != (USM_SLOT_SET | (frame + i)))
 			continue;
 		refs = usm_page_refs(usm_frame_page(sample->domain, frame + i));
 		/* Somebody else has that one too, who is found when it is the first. */
@@ -198,14 +209,14 @@ static bool usm_sample_sharer(struct usm_sample *sample, unsigned long page, u32
 			sample->count = i;
 			break;
 		}
-		if (usm_pte_clear_young(pte)) {
-			if (!__test_and_set_bit(i, sample->hot))
-				usm_sample_tell(sample, frame + i, true);
-		} else if (!READ_ONCE(sample->space->watched) && ++sample->seen[i] >= refs &&
-			   !test_bit(i, sample->hot)) {
-			/* Whoever lets go of it meanwhile may be among those seen. */
-			usm_sample_tell(sample, frame + i, false);
-		}
+		young = usm_sample_pte(usm_table_pte(&table, (page + i) << PAGE_SHIFT), slot,
+				       frame + i, block, &seen);
+		if (young && !__test_and_set_bit(i, sample->hot))
+			usm_sample_tell(sample, block, frame + i, true);
+		/* Whoever lets go of it meanwhile may be among those seen. */
+		if (!young && seen && !watched && ++sample->seen[i] >= refs &&
+		    !test_bit(i, sample->hot))
+			usm_sample_tell(sample, block, frame + i, false);
 	}
 	usm_table_unlock(&table);
 	return true;
