@@ -145,6 +145,9 @@ static enum usm_unshare_end usm_unshare_finish(struct usm_space *space, u32 fork
 	struct vm_area_struct *vma;
 	MA_STATE(mas, &space->mm->mm_mt, 0, 0);
 
+	/* Who has it may keep it for as long as it likes, and others need the worker. */
+	if (rwsem_is_locked(&space->mm->mmap_lock))
+		return USM_UNSHARE_LATER;
 	mmap_write_lock(space->mm);
 	mas_for_each(&mas, vma, ULONG_MAX)
 		if (vma->vm_file == space->family->file && !usm_unshare_may(vma))
