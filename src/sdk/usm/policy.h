@@ -184,9 +184,9 @@ struct usm_host {
 	/*
 	 * From now on find out which pages are in use, of `rate` frames a second at the
 	 * most; 0, as in the beginning: of none. The host goes round the table: about once
-	 * a second, and whenever an eighth of the frames was evicted, if the rate allows;
-	 * less often while nothing is evicted. usm_page.age has what was found. Not in the
-	 * first header.
+	 * a second while pages are evicted, less often otherwise, and where memory cannot
+	 * grow whenever an eighth of the frames was supplied, if the rate allows it.
+	 * usm_page.age has what was found. Not in the first header.
 	 */
 	void (*sample)(const struct usm_host *host, uint32_t rate);
 };
