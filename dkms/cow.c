@@ -105,7 +105,7 @@ vm_fault_t usm_cow_no_frame(struct usm_space *space)
  * must not see what we write: a dirty entry was ours alone all the time, otherwise
  * count who refers to it: the module, our entry, and of the page that faults the fault.
  */
-static bool usm_cow_exclusive(struct page *page, pte_t pte, int refs)
+bool usm_cow_exclusive(struct page *page, pte_t pte, int refs)
 {
 	return usm_page_refs(page) == 1 && (pte_dirty(pte) || page_count(page) <= refs);
 }

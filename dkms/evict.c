@@ -19,8 +19,6 @@
 
 /* Pages that one unmapping and flush are for. */
 #define USM_EVICT_BATCH		32
-/* Spaces that may share a page, whose locks are held; one that more of them share stays. */
-#define USM_EVICT_SHARERS	32
 
 /* A space that maps the pages. */
 struct usm_sharer {
@@ -42,8 +40,8 @@ struct usm_eviction {
 	u32 staging;
 	unsigned int count;
 	unsigned int sharers;
-	struct usm_sharer sharer[USM_EVICT_SHARERS];
-	struct usm_space *found[USM_EVICT_SHARERS];
+	struct usm_sharer sharer[USM_SHARERS_MAX];
+	struct usm_space *found[USM_SHARERS_MAX];
 	/* Of each: what it will be known by, or is now. */
 	int number[USM_EVICT_BATCH];
 	u64 key[USM_EVICT_BATCH];
@@ -105,35 +103,35 @@ static bool usm_sharer_open(struct usm_eviction *ev, struct usm_space *space)
 	return true;
 }
 
-/* Living spaces whose slot named the first page a moment ago; their mms are to be put. */
-static unsigned int usm_sharers_find(struct usm_eviction *ev)
+unsigned int usm_sharers_find(struct usm_domain *domain, unsigned long page, u32 frame,
+			      struct usm_space **found)
 {
 	struct usm_space *space;
 	bool many = false;
 	unsigned int n = 0;
 
-	spin_lock(&ev->domain->space_lock);
-	list_for_each_entry(space, &ev->domain->spaces, list) {
+	spin_lock(&domain->space_lock);
+	list_for_each_entry(space, &domain->spaces, list) {
 		struct usm_bucket *bucket;
 
 		if (READ_ONCE(space->exiting) || !mmget_not_zero(space->mm))
 			continue;
-		bucket = usm_space_bucket(space, ev->page);
-		if (!bucket || READ_ONCE(*usm_bucket_slot(bucket, ev->page)) !=
-			       (USM_SLOT_SET | ev->frame)) {
+		bucket = usm_space_bucket(space, page);
+		if (!bucket || READ_ONCE(*usm_bucket_slot(bucket, page)) !=
+			       (USM_SLOT_SET | frame)) {
 			mmput_async(space->mm);
 			continue;
 		}
-		many = n == USM_EVICT_SHARERS;
+		many = n == USM_SHARERS_MAX;
 		if (many) {
 			mmput_async(space->mm);
 			break;
 		}
-		ev->found[n++] = space;
+		found[n++] = space;
 	}
-	spin_unlock(&ev->domain->space_lock);
+	spin_unlock(&domain->space_lock);
 	while (many && n)
-		mmput_async(ev->found[--n]->mm);
+		mmput_async(found[--n]->mm);
 	return n;
 }
 
@@ -150,7 +148,7 @@ static void usm_sharers_open(struct usm_eviction *ev, struct usm_frame first)
 		ev->found[0] = usm_space_get(ev->domain, first.space);
 		found = !!ev->found[0];
 	} else {
-		found = usm_sharers_find(ev);
+		found = usm_sharers_find(ev->domain, ev->page, ev->frame, ev->found);
 	}
 	for (i = 0; i < found; i++)
 		/* Its exit, if we were the last to use it, is not ours to do. */

@@ -36,6 +36,9 @@ struct usm_evicted_page {
 
 #define USM_NO_FRAME		U32_MAX
 
+/* Spaces that may share a page which is evicted or aged; with more of them it stays. */
+#define USM_SHARERS_MAX		32
+
 #define USM_EVICTED_SHIFT	9
 #define USM_EVICTED_BLOCK	(1u << USM_EVICTED_SHIFT)
 
@@ -109,6 +112,13 @@ int usm_restore(struct usm_domain *domain, struct usm_port *port, u64 epoch,
 		const struct usm_command *cmd);
 int usm_lose(struct usm_domain *domain, struct usm_port *port, u64 epoch,
 	     const struct usm_command *cmd);
+
+/*
+ * Living spaces whose slot named the frame a moment ago, all of them or none, at most
+ * USM_SHARERS_MAX; the caller must put their mms.
+ */
+unsigned int usm_sharers_find(struct usm_domain *domain, unsigned long page, u32 frame,
+			      struct usm_space **found);
 
 /* One slot more or less that names the page; put: table locked or mm gone. */
 void usm_evicted_get(struct usm_domain *domain, u32 number);

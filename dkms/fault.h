@@ -79,7 +79,14 @@ vm_fault_t usm_cow_no_frame(struct usm_space *space);
 /* Wait until no slot of the page is busy; no spinlock held. */
 void usm_cow_wait(u32 *slot);
 void usm_cow_wake(u32 *slot);
+/*
+ * Does nobody else have the page of this entry, of which `refs` references are known?
+ * Table locked.
+ */
+bool usm_cow_exclusive(struct page *page, pte_t pte, int refs);
 /* fork.c */
 void usm_fork_vma(struct usm_space *parent, struct vm_area_struct *vma);
+/* Nothing is shared any more. The mmap lock is held for writing. */
+void usm_space_set_plain(struct usm_space *space);
 
 #endif /* USM_FAULT_H */

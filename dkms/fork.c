@@ -54,6 +54,22 @@ static void usm_space_set_cow(struct usm_space *space)
 	space->cow = true;
 }
 
+/* The protection that mmap() gave them, where nobody asked to be told of writes. */
+void usm_space_set_plain(struct usm_space *space)
+{
+	struct vm_area_struct *vma;
+	MA_STATE(mas, &space->mm->mm_mt, 0, 0);
+
+	mas_for_each(&mas, vma, ULONG_MAX) {
+		if (vma->vm_file != space->family->file)
+			continue;
+		usm_vma_start_write(vma);
+		vma->vm_ops = &usm_vm_ops_plain;
+		WRITE_ONCE(vma->vm_page_prot, vm_get_page_prot(vma->vm_flags));
+	}
+	space->cow = false;
+}
+
 static void usm_fork_break(struct usm_fork *fork)
 {
 	struct usm_domain *domain = fork->parent->domain;
@@ -428,6 +444,7 @@ void usm_fork_vma(struct usm_space *parent, struct vm_area_struct *vma)
 	fork.child->guarded |= guarded;
 	usm_space_set_cow(parent);
 	usm_vma_set_cow(vma);
+	parent->forks++;
 	if (READ_ONCE(parent->broken))
 		WRITE_ONCE(fork.child->broken, true);
 	if ((vma->vm_flags & VM_WIPEONFORK) || READ_ONCE(fork.child->broken))

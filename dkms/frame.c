@@ -96,9 +96,24 @@ void usm_frame_set_mapped(struct usm_domain *domain, u32 frame, u32 space, u64 p
 
 void usm_frame_set_state(struct usm_domain *domain, u32 frame, enum usm_frame_state state)
 {
-	union usm_entry *entry = usm_frame_entry(domain, frame);
+	union usm_entry *entry = usm_frame_entry(domain, frame), new = { .word = {
+		READ_ONCE(entry->word[0]),
+	} };
 
-	usm_entry_set(entry, usm_frame_block(domain, frame), entry->frame.space, state);
+	new.frame.state = state;
+	/* A page that is shared from now on is no younger for it. */
+	if (state != USM_FRAME_SHARED)
+		new.frame.age = 0;
+	WRITE_ONCE(entry->word[0], new.word[0]);
+}
+
+void usm_frame_set_own(struct usm_domain *domain, u32 frame, u32 space, u64 page)
+{
+	union usm_entry *entry = usm_frame_entry(domain, frame);
+	u8 age = READ_ONCE(entry->frame.age);
+
+	usm_frame_set_mapped(domain, frame, space, page);
+	WRITE_ONCE(entry->frame.age, age);
 }
 
 /* FREE frames only: the owner of the claim calls it. */

@@ -141,8 +141,19 @@ static inline void usm_entry_set_mapped(union usm_entry *entry, const struct usm
 	WRITE_ONCE(entry->word[1], (entry->word[1] & ~USM_PAGE_MASK) | (page & USM_PAGE_MASK));
 }
 
+/* Its page was accessed, or was not; while a slot is kept from letting go of the frame. */
+static inline void usm_entry_set_age(union usm_entry *entry, bool young)
+{
+	u8 old = READ_ONCE(entry->frame.age), age = young ? 0 : min(old + 1, U8_MAX);
+
+	if (age != old)
+		WRITE_ONCE(entry->frame.age, age);
+}
+
 /* A claimed frame is about to be mapped. */
 void usm_frame_set_mapped(struct usm_domain *domain, u32 frame, u32 space, u64 page);
+/* A frame that was shared is the space's own; its page is as old as it was. */
+void usm_frame_set_own(struct usm_domain *domain, u32 frame, u32 space, u64 page);
 void usm_frame_set_state(struct usm_domain *domain, u32 frame, enum usm_frame_state state);
 /* Claimed, and its memory is broken: never used again. */
 void usm_frame_retire(struct usm_domain *domain, u32 frame);

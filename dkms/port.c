@@ -15,6 +15,7 @@
 #include "frame.h"
 #include "grow.h"
 #include "port.h"
+#include "sample.h"
 #include "supply.h"
 
 /* Commands copied in and out at a time. */
@@ -176,6 +177,7 @@ static int usm_command(struct usm_port *port, u64 epoch, const struct usm_comman
 		    cmd->arg > USM_STAGING_PAGES - cmd->count)
 			return -EINVAL;
 		fallthrough;
+	case USM_CMD_SAMPLE:
 	case USM_CMD_SHRINK:
 	case USM_CMD_ZERO:
 		if (cmd->node || !cmd->count || cmd->count > USM_MAX_RUN ||
@@ -188,6 +190,8 @@ static int usm_command(struct usm_port *port, u64 epoch, const struct usm_comman
 			return usm_command_zero(domain, cmd);
 		if (cmd->op == USM_CMD_EVICT)
 			return usm_evict(domain, port, epoch, cmd);
+		if (cmd->op == USM_CMD_SAMPLE)
+			return usm_sample(domain, cmd->frame, cmd->count);
 		return usm_grow_shrink(domain, cmd->frame, cmd->count, USM_SHRINK_COMMAND);
 	}
 	return -EINVAL;

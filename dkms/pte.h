@@ -39,6 +39,17 @@ static inline pte_t *usm_table_pte(struct usm_table *table, unsigned long addr)
 }
 
 /*
+ * Was the page accessed since the last time? As in reclaim on x86 nothing is flushed, so
+ * a CPU that has the entry in its TLB is seen again when it has looked it up anew.
+ * Table locked.
+ */
+static inline bool usm_pte_clear_young(pte_t *pte)
+{
+	return pte_young(*pte) &&
+	       test_and_clear_bit(_PAGE_BIT_ACCESSED, (unsigned long *)&pte->pte);
+}
+
+/*
  * Map a page whose module reference the caller holds: takes the mapping's own
  * reference and map count. The caller accounts `*first` pages as mapped and one
  * page of rss each. Table locked; the entry is empty.

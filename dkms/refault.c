@@ -502,7 +502,7 @@ static void usm_refault_map_ahead(struct usm_refault *refault, unsigned long end
 			continue;
 		next.key = usm_evicted_key(vault, next.number);
 		/* What a discard is on its way over must not come back. */
-		if (!pte_none_mostly(*pte) || usm_space_clearing(space, next.page) ||
+		if (!usm_pte_vacant(*pte) || usm_space_clearing(space, next.page) ||
 		    !usm_refault_take(vault, &next, &frame))
 			continue;
 		usm_slot_drop(next.bucket, next.page, drop);

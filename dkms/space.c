@@ -407,6 +407,7 @@ struct usm_space *usm_space_new(struct usm_domain *domain, struct mm_struct *mm,
 	spin_lock_init(&space->zap_lock);
 	INIT_LIST_HEAD(&space->zaps);
 	INIT_DELAYED_WORK(&space->reap_work, usm_space_reap_work);
+	INIT_DELAYED_WORK(&space->unshare_work, usm_unshare_work);
 	err = usm_space_register(space);
 	if (err)
 		goto fail_tag;
@@ -609,6 +610,9 @@ static void usm_space_reap_work(struct work_struct *work)
 	spin_lock(&domain->space_lock);
 	list_del(&space->list);
 	spin_unlock(&domain->space_lock);
+	/* It has no mm to use any more, and nobody finds it to queue it again. */
+	cancel_delayed_work_sync(&space->unshare_work);
+	usm_unshare_family(space);
 	usm_event_post(domain, USM_EV_SPACE_EXIT, space->id, 0, 0, 0, 0);
 	trace_usm_space_exit(space);
 	if (atomic_dec_and_test(&domain->nr_spaces))

@@ -70,6 +70,7 @@ struct usm_space {
 	bool broken;			/* a fork into it failed: faults are SIGBUS */
 	bool cow;			/* its VMAs have the copy-on-write operations */
 	bool guarded;			/* forked where guard regions were: no VMA says so */
+	u32 forks;			/* VMAs that were copied; mmap lock, for writing */
 	bool watched;			/* others have, or had, notifiers in the mm */
 	bool exiting;			/* the mm's last user is gone */
 	bool reaping;			/* and no callback of its notifier runs any more */
@@ -93,6 +94,8 @@ struct usm_space {
 	unsigned long reap_delay;	/* jiffies */
 	unsigned int settle;		/* ticks since its slots were dropped */
 	struct delayed_work reap_work;
+	struct delayed_work unshare_work;
+	unsigned int unshare_tries;
 	struct rcu_head rcu;
 };
 
@@ -190,6 +193,13 @@ static inline void usm_family_get_many(struct usm_family *family, long nr)
 	atomic_long_add(nr, &family->refs);
 }
 void usm_family_put_many(struct usm_family *family, long nr);
+
+/*
+ * unshare.c: a space is gone, with what it shared; those of its family that share
+ * nothing any more get their plain operations back, soon.
+ */
+void usm_unshare_family(struct usm_space *gone);
+void usm_unshare_work(struct work_struct *work);
 
 enum usm_sigbus_why {
 	USM_SIGBUS_FORK,	/* its fork could not copy all pages */

@@ -70,4 +70,7 @@ void usm_stat_fill(struct usm_domain *domain, struct usm_stat *stat)
 	stat->refaults = usm_gauge(domain, USM_N_REFAULTS);
 	stat->corrupt = usm_gauge(domain, USM_N_CORRUPT);
 	stat->refaults_ahead = usm_gauge(domain, USM_N_REFAULTS_AHEAD);
+	stat->sampled = usm_gauge(domain, USM_N_SAMPLED);
+	stat->sampled_young = usm_gauge(domain, USM_N_SAMPLED_YOUNG);
+	stat->unshared = usm_gauge(domain, USM_N_UNSHARED);
 }

@@ -212,7 +212,7 @@ TRACE_EVENT(usm_space_broken,
 		  __entry->space, __entry->parent, __entry->page)
 );
 
-TRACE_EVENT(usm_space_exit,
+DECLARE_EVENT_CLASS(usm_space,
 	TP_PROTO(const struct usm_space *space),
 	TP_ARGS(space),
 	TP_STRUCT__entry(
@@ -225,6 +225,14 @@ TRACE_EVENT(usm_space_exit,
 	),
 	TP_printk("domain=%llu space=%u", __entry->domain, __entry->space)
 );
+
+DEFINE_EVENT(usm_space, usm_space_exit,
+	TP_PROTO(const struct usm_space *space),
+	TP_ARGS(space));
+
+DEFINE_EVENT(usm_space, usm_space_plain,
+	TP_PROTO(const struct usm_space *space),
+	TP_ARGS(space));
 
 TRACE_EVENT(usm_adopt,
 	TP_PROTO(const struct usm_space *space, const struct vm_area_struct *vma),
@@ -491,6 +499,27 @@ TRACE_EVENT(usm_refault,
 	),
 	TP_printk("domain=%llu space=%u page=%#llx frame=%u key=%#llx", __entry->domain,
 		  __entry->space, __entry->page, __entry->frame, __entry->key)
+);
+
+TRACE_EVENT(usm_sample,
+	TP_PROTO(const struct usm_domain *domain, u32 frame, u32 count, u32 sampled, u32 young),
+	TP_ARGS(domain, frame, count, sampled, young),
+	TP_STRUCT__entry(
+		__field(u64, domain)
+		__field(u32, frame)
+		__field(u32, count)
+		__field(u32, sampled)
+		__field(u32, young)
+	),
+	TP_fast_assign(
+		__entry->domain = domain->id;
+		__entry->frame = frame;
+		__entry->count = count;
+		__entry->sampled = sampled;
+		__entry->young = young;
+	),
+	TP_printk("domain=%llu frame=%u count=%u sampled=%u young=%u", __entry->domain,
+		  __entry->frame, __entry->count, __entry->sampled, __entry->young)
 );
 
 TRACE_EVENT(usm_want,

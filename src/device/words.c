@@ -112,6 +112,9 @@ const struct usm_stat_field usm_stat_fields[] = {
 	FIELD(refaults),
 	FIELD(corrupt),
 	FIELD(refaults_ahead),
+	FIELD(sampled),
+	FIELD(sampled_young),
+	FIELD(unshared),
 	{ .name = NULL },
 };
 

@@ -65,6 +65,7 @@ void usm_engine_reset(struct usm_engine *engine, uint64_t now)
 	engine->runtime.growing = false;
 	engine->runtime.grow = 0;
 	engine->growth = (struct usm_growth){};
+	engine->sampler = (struct usm_sampler){ .supplied = engine->put };
 	engine->lost = usm_event_lost(engine->setup.mapping);
 	engine->fallback = 0;
 	engine->armed = true;
@@ -186,6 +187,12 @@ int usm_engine_turn(struct usm_engine *engine, uint64_t now)
 		return r;
 
 	r = usm_eviction_turn(engine);
+	if (r < 0)
+		return r;
+	more |= r;
+
+	/* Also while the rest is busy: it is then that victims are chosen. */
+	r = usm_sampler_turn(engine);
 	if (r < 0)
 		return r;
 	more |= r;

@@ -26,6 +26,7 @@
 #include "mapping.h"
 #include "parameters.h"
 #include "ration.h"
+#include "sampler.h"
 
 /*
  * Frames that are zeroed, and put into a ring that is not empty, at a time: 1
@@ -88,6 +89,7 @@ struct usm_engine {
 	struct usm_runtime runtime;
 	struct usm_growth growth;
 	struct usm_eviction eviction;
+	struct usm_sampler sampler;
 	struct usm_vault *vault;	/* NULL: nothing is evicted, nor ever was */
 	struct usm_lane *lanes;
 	void *state;		/* the policy's */

@@ -132,8 +132,15 @@ static int evict_some(struct usm_engine *engine, uint32_t want, bool urgent)
 	for (uint32_t i = 0; i < n; i++)
 		usm_index_refresh(&engine->index, engine->setup.mapping, runs[i].frame,
 				  runs[i].count);
+	if (done)
+		usm_sampler_evicted(&engine->sampler, engine->runtime.now);
 	engine->eviction.fruitless = done ? 0 : engine->eviction.fruitless + 1;
 	return USM_ENGINE_MORE;
+}
+
+bool usm_eviction_limited(const struct usm_engine *engine)
+{
+	return engine->index.present.count >= engine->setup.ceiling || engine->growth.backoff;
 }
 
 int usm_eviction_turn(struct usm_engine *engine)
@@ -144,7 +151,6 @@ int usm_eviction_turn(struct usm_engine *engine)
 		.ceiling = engine->setup.ceiling,
 	};
 	struct usm_vault *vault = engine->vault;
-	bool limited;
 	uint32_t want;
 	int r;
 
@@ -158,9 +164,8 @@ int usm_eviction_turn(struct usm_engine *engine)
 	if (!engine->armed || !engine->setup.policy->evict)
 		return USM_ENGINE_IDLE;
 
-	limited = view.present >= view.ceiling || engine->growth.backoff;
-	want = usm_eviction_want(&engine->eviction, &view, limited, vault->starved,
-				 engine->runtime.now);
+	want = usm_eviction_want(&engine->eviction, &view, usm_eviction_limited(engine),
+				 vault->starved, engine->runtime.now);
 	if (!want || engine->eviction.fruitless >= USM_EVICTION_FRUITLESS ||
 	    !usm_vault_has_room(vault))
 		return USM_ENGINE_IDLE;

@@ -53,6 +53,9 @@ uint32_t usm_eviction_want(struct usm_eviction *eviction, const struct usm_growt
 uint32_t usm_eviction_ask(struct usm_engine *engine, uint32_t frames, bool urgent,
 			  struct usm_run *runs);
 
+/* Is growth at an end? */
+bool usm_eviction_limited(const struct usm_engine *engine);
+
 /* From now on the engine evicts to `vault`, which stays the caller's; NULL: to none. */
 void usm_eviction_attach(struct usm_engine *engine, struct usm_vault *vault);
 

@@ -8,6 +8,7 @@
 
 #include "cleanup.h"
 #include "journal.h"
+#include "sampler.h"
 #include "vault.h"
 
 /* The SDK has its own names for what the uapi says: they must stay the same. */
@@ -129,6 +130,13 @@ static int host_grow(const struct usm_host *host, uint32_t frames, int32_t node)
 	return 0;
 }
 
+static void host_sample(const struct usm_host *host, uint32_t rate)
+{
+	struct usm_runtime *runtime = host->runtime;
+
+	runtime->sample_rate = rate < USM_SAMPLER_RATE_MAX ? rate : USM_SAMPLER_RATE_MAX;
+}
+
 static const char *host_string(const struct usm_host *host, const char *name, const char *fallback)
 {
 	const struct usm_runtime *runtime = runtime_of(host);
@@ -177,6 +185,7 @@ void usm_runtime_init(struct usm_runtime *runtime, const struct usm_index *index
 			.parameter_number = host_number,
 			.parameter_bool = host_bool,
 			.store = host_store,
+			.sample = host_sample,
 		},
 		.index = index,
 		.mapping = mapping,

@@ -31,6 +31,8 @@ struct usm_runtime {
 	uint32_t ceiling;		/* frames */
 	uint32_t grow;			/* frames; 0: none */
 	int32_t grow_node;
+
+	uint32_t sample_rate;		/* frames a second that the policy wants sampled */
 };
 
 void usm_runtime_init(struct usm_runtime *runtime, const struct usm_index *index,

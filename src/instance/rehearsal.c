@@ -105,6 +105,21 @@ static void evict_try(struct usm_engine *engine)
 		usm_eviction_ask(engine, REHEARSAL_VICTIMS, i & 1, runs);
 }
 
+/* As if all had been looked at: ages are as they are. */
+static void sampled_try(struct usm_engine *engine)
+{
+	uint32_t frames = usm_mapping_top(engine->setup.mapping);
+	struct usm_sampled_note note = { .size = sizeof(note), .count = USM_MAX_RUN };
+
+	for (; engine->setup.policy->sampled && note.frame < frames; note.frame += note.count) {
+		if (frames - note.frame <= note.count) {
+			note.count = frames - note.frame;
+			note.last = 1;
+		}
+		engine->setup.policy->sampled(engine->state, &note);
+	}
+}
+
 /* In the child. */
 static int perform(const struct usm_rehearsal *rehearsal, struct usm_error *err)
 {
@@ -148,6 +163,7 @@ static int perform(const struct usm_rehearsal *rehearsal, struct usm_error *err)
 		if (usm_engine_turn(&engine, ++stage.now) == USM_ENGINE_IDLE)
 			stage_consume(&stage);
 	}
+	sampled_try(&engine);
 	evict_try(&engine);
 	usm_engine_tick(&engine, ++stage.now);
 	if (engine.wrong)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Numbers, not verdicts: what memory costs under USM and without.
 
-BENCH_PROGRAMS := $(addprefix $(O)/tests/bench/bench-,memory domains evict metadata)
+BENCH_PROGRAMS := $(addprefix $(O)/tests/bench/bench-,memory domains evict metadata sample)
 
 $(eval $(call usm_room,tests/bench,-Idkms/include/uapi))
 $(eval $(call usm_program,$(O)/tests/bench/bench-memory,$(O)/tests/bench/memory.o \
@@ -9,6 +9,8 @@ $(eval $(call usm_program,$(O)/tests/bench/bench-memory,$(O)/tests/bench/memory.
 $(eval $(call usm_program,$(O)/tests/bench/bench-evict,$(O)/tests/bench/evict.o \
 	$(O)/tests/bench/meter.o))
 $(eval $(call usm_program,$(O)/tests/bench/bench-domains,$(O)/tests/bench/domains.o \
+	$(O)/tests/uapi/domain.o))
+$(eval $(call usm_program,$(O)/tests/bench/bench-sample,$(O)/tests/bench/sample.o \
 	$(O)/tests/uapi/domain.o))
 $(eval $(call usm_program,$(O)/tests/bench/bench-metadata,$(O)/tests/bench/metadata.o \
 	$(O)/tests/uapi/domain.o))

@@ -28,7 +28,8 @@ void model_init(struct model *model, uint32_t frames, uint32_t cpus)
 	model->table = calloc(frames, sizeof(*model->table));
 	model->hand = calloc(cpus, sizeof(*model->hand));
 	model->mapping.supply = calloc(cpus, sizeof(*model->mapping.supply));
-	if (!model->table || !model->hand || !model->mapping.supply)
+	model->accessed = calloc(frames, sizeof(*model->accessed));
+	if (!model->table || !model->hand || !model->mapping.supply || !model->accessed)
 		abort();
 
 	model->mapping.table = (const char *)model->table;
@@ -49,6 +50,7 @@ void model_done(struct model *model)
 	free(model->mapping.events.ring);
 	free(model->table);
 	free(model->hand);
+	free(model->accessed);
 	free(model->evicted.staged);
 	free(model->numbers);
 	free(model->known);
@@ -94,9 +96,17 @@ void model_occupy(struct model *model, uint32_t frame, uint32_t count)
 	for (; count; count--, frame++) {
 		model->present += model_state(model, frame) == USM_FRAME_NONE;
 		model->table[frame].state = USM_FRAME_MAPPED;
+		model->table[frame].age = 0;
+		model->accessed[frame] = true;
 		model->table[frame].space = 1;
 		model->table[frame].page = (model->table[frame].page & ~USM_PAGE_MASK) | frame;
 	}
+}
+
+void model_access(struct model *model, uint32_t frame, uint32_t count)
+{
+	for (; count; count--)
+		model->accessed[frame++] = true;
 }
 
 void model_free(struct model *model, uint32_t frame, uint32_t count)
@@ -247,6 +257,18 @@ static int32_t command_grow(struct model *model, const struct usm_command *comma
 	return 0;
 }
 
+static bool sample(struct model *model, uint32_t frame)
+{
+	struct usm_frame *entry = &model->table[frame];
+
+	if (model_state(model, frame) != USM_FRAME_MAPPED)
+		return false;
+	entry->age = (uint8_t)(model->accessed[frame] ? 0 : entry->age + (entry->age < 255));
+	model->accessed[frame] = false;
+	model->sampled++;
+	return true;
+}
+
 static int32_t command_run(struct model *model, const struct usm_command *command)
 {
 	const struct usm_frame *first = &model->table[command->frame];
@@ -262,6 +284,10 @@ static int32_t command_run(struct model *model, const struct usm_command *comman
 		return -ESTALE;
 	}
 	for (uint32_t i = command->frame; i < command->frame + command->count; i++) {
+		if (command->op == USM_CMD_SAMPLE) {
+			n += sample(model, i);
+			continue;
+		}
 		if (model_state(model, i) != USM_FRAME_FREE)
 			continue;
 		n++;
@@ -288,6 +314,10 @@ static int32_t command(struct model *model, const struct usm_command *command)
 		return model_command_restore(model, command);
 	case USM_CMD_LOSE:
 		return model_command_lose(model, command);
+	case USM_CMD_SAMPLE:
+		if (model->old)
+			return -EINVAL;
+		break;
 	}
 	return command_run(model, command);
 }

@@ -44,6 +44,8 @@ struct model {
 	bool mute;		/* grow requests get no answer */
 	bool blind;		/* of evicted pages no event tells, as when the ring overruns */
 	uint32_t pinned;	/* EVICT finds so many frames in use */
+	bool *accessed;		/* each frame, since it was sampled */
+	bool old;		/* it knows no command to sample */
 
 	/* Eviction; model_evicts() makes these. */
 	struct usm_evicted_mapping evicted;
@@ -52,7 +54,7 @@ struct model {
 	uint64_t *seeds;		/* of each frame's content */
 
 	/* counters */
-	uint32_t submissions, kicks, grows, shrinks, zeroed, refused;
+	uint32_t submissions, kicks, grows, shrinks, zeroed, refused, sampled;
 	uint32_t evictions, refaults, corrupt, lost;
 };
 
@@ -75,6 +77,9 @@ void model_occupy(struct model *model, uint32_t frame, uint32_t count);
  * the others'. Returns how many, and which.
  */
 uint32_t model_fault(struct model *model, uint32_t cpu, uint32_t pages, uint32_t *frames);
+
+/* The pages in these frames are used. */
+void model_access(struct model *model, uint32_t frame, uint32_t count);
 
 /* Unmap; posts EV_FREED. */
 void model_free(struct model *model, uint32_t frame, uint32_t count);

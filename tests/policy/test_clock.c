@@ -104,6 +104,112 @@ START_TEST(test_second_chance)
 }
 END_TEST
 
+#define SECOND	UINT64_C(1000000000)
+
+/* One round of sampling, as the engine has it. */
+static void round_of(uint64_t now)
+{
+	uint32_t before = model.sampled;
+
+	model_arm(&model);
+	engine.armed = true;
+	ck_assert_int_ge(usm_engine_turn(&engine, now), 0);
+	ck_assert_uint_eq(model.sampled - before, model_count(&model, USM_FRAME_MAPPED));
+}
+
+/* What is in use is passed over, and of the rest the oldest go first. */
+START_TEST(test_ages)
+{
+	uint32_t list[FRAMES];
+
+	round_of(100 * SECOND);
+	/* Not used from here on: 512 and above; used once more: 256 to 511. */
+	model_access(&model, 0, 512);
+	round_of(200 * SECOND);
+	model_access(&model, 0, 256);
+	round_of(300 * SECOND);
+	for (uint32_t next = 512; next < FRAMES; next += 32) {
+		ck_assert_uint_eq(victims(32, list), 32);
+		for (uint32_t k = 0; k < 32; k++)
+			ck_assert_uint_eq(list[k], next + k);
+		model_free(&model, next, 32);
+	}
+	ck_assert_uint_eq(victims(32, list), 32);
+	ck_assert_uint_eq(list[0], 256);
+	ck_assert_uint_eq(list[31], 287);
+}
+END_TEST
+
+/* All are in use: the hand goes on as if nothing were known. */
+START_TEST(test_all_in_use)
+{
+	uint32_t list[64];
+
+	round_of(100 * SECOND);
+	model_access(&model, 0, FRAMES);
+	round_of(200 * SECOND);
+	for (uint32_t i = 0; i < FRAMES; i += 32) {
+		ck_assert_uint_eq(victims(32, list), 32);
+		ck_assert_uint_eq(list[0], i);
+	}
+}
+END_TEST
+
+/* All that was old has been used since it was counted: it finds others, in time. */
+START_TEST(test_counted_in_vain)
+{
+	uint32_t list[64], n = 0;
+
+	round_of(100 * SECOND);
+	round_of(200 * SECOND);
+	for (uint32_t i = 0; i < FRAMES; i++)
+		model.table[i].age = 0;
+	for (int i = 0; i < 3 && !n; i++)
+		n = victims(32, list);
+	ck_assert_uint_eq(n, 32);
+}
+END_TEST
+
+/* And at once where a fault is waiting. */
+START_TEST(test_urgent)
+{
+	struct usm_run runs[USM_ENGINE_RUNS];
+	uint32_t list[64];
+
+	round_of(100 * SECOND);
+	model_access(&model, 0, FRAMES - 1);
+	round_of(200 * SECOND);
+	model_free(&model, FRAMES - 1, 1);
+	usm_eviction_ask(&engine, 32, true, runs);
+	ck_assert_uint_eq(victims(32, list), 32);
+}
+END_TEST
+
+/* A rate of 0, and a module that is older than the command. */
+START_TEST(test_no_sampling)
+{
+	uint32_t list[64];
+
+	model.old = true;
+	model_arm(&model);
+	engine.armed = true;
+	for (uint64_t i = 1; i < 100; i++)
+		ck_assert_int_ge(usm_engine_turn(&engine, i * SECOND), 0);
+	ck_assert(engine.sampler.refused);
+	model.old = engine.sampler.refused = false;
+	engine.runtime.host.sample(&engine.runtime.host, 0);
+	for (uint64_t i = 100; i < 200; i++)
+		ck_assert_int_ge(usm_engine_turn(&engine, i * SECOND), 0);
+	ck_assert_uint_eq(model.sampled, 0);
+	ck_assert_uint_eq(victims(32, list), 32);
+	ck_assert_uint_eq(list[0], 0);
+	/* Nothing can be evicted, so it asks for none. */
+	engine.runtime.host.sample(&engine.runtime.host, 1000);
+	ck_assert_int_eq(usm_engine_tick(&engine, 300 * SECOND), 0);
+	ck_assert_uint_eq(engine.runtime.sample_rate, 0);
+}
+END_TEST
+
 /* Nobody maps anything: it stops looking. */
 START_TEST(test_nothing)
 {
@@ -141,6 +247,11 @@ int main(void)
 	tcase_add_test(tcase, test_in_turn);
 	tcase_add_test(tcase, test_only_mapped);
 	tcase_add_test(tcase, test_second_chance);
+	tcase_add_test(tcase, test_ages);
+	tcase_add_test(tcase, test_all_in_use);
+	tcase_add_test(tcase, test_counted_in_vain);
+	tcase_add_test(tcase, test_urgent);
+	tcase_add_test(tcase, test_no_sampling);
 	tcase_add_test(tcase, test_nothing);
 	tcase_add_test(tcase, test_scattered);
 	suite_add_tcase(suite, tcase);

@@ -86,6 +86,7 @@ static const struct {
 	{ "butcher", "{\"lie\":\"greedy\"}", EPROTO, "more frames than were asked for" },
 	{ "butcher", "{\"lie\":\"many\"}", EPROTO, "65 runs, more than there was room for" },
 	{ "butcher", "{\"lie\":\"crash\"}", EPROTO, "crashed in its rehearsal (SIGABRT)" },
+	{ "butcher", "{\"lie\":\"crash when sampled\"}", EPROTO, "crashed in its rehearsal (SIGABRT)" },
 
 	{ "liar", "{\"lei\":\"range\"}", EINVAL, "knows no parameter \"lei\"" },
 	{ "liar", "{\"lie\":3}", EINVAL, "parameter \"lie\" must be a string" },

@@ -6,6 +6,7 @@
 #include "config.h"
 #include "growth.h"
 #include "ration.h"
+#include "sampler.h"
 #include "suite.h"
 
 #define SECOND	1000000000ull
@@ -242,6 +243,68 @@ START_TEST(the_message_from_usmd)
 }
 END_TEST
 
+/* All portions of this moment; how many frames. */
+static uint32_t sample(struct usm_sampler *sampler, uint32_t rate, uint32_t top, uint64_t now)
+{
+	uint32_t n, total = 0;
+
+	while ((n = usm_sampler_portion(sampler, rate, top, now))) {
+		ck_assert_uint_le(n, USM_SAMPLER_PORTION);
+		ck_assert_uint_le(sampler->next, top);
+		total += n;
+	}
+	return total;
+}
+
+START_TEST(rounds_come_as_they_are_needed)
+{
+	struct usm_sampler sampler = {};
+	uint64_t now = 100 * SECOND;
+
+	/* At once, then every eight seconds. */
+	ck_assert_uint_eq(sample(&sampler, 65536, 10000, now), 10000);
+	ck_assert_uint_eq(sample(&sampler, 65536, 10000, now + 8 * SECOND - 1), 0);
+	ck_assert_uint_eq(sample(&sampler, 65536, 10000, now += 8 * SECOND), 10000);
+	/* Something was evicted: every second. */
+	usm_sampler_evicted(&sampler, now);
+	ck_assert_uint_eq(sample(&sampler, 65536, 10000, now + SECOND - 1), 0);
+	ck_assert_uint_eq(sample(&sampler, 65536, 10000, now += SECOND), 10000);
+	/* Much was supplied, and there is no more: now. */
+	usm_sampler_supplied(&sampler, 5000, false);
+	usm_sampler_supplied(&sampler, 6249, true);
+	ck_assert_uint_eq(sample(&sampler, 65536, 10000, now + 1), 0);
+	usm_sampler_supplied(&sampler, 6250, true);
+	ck_assert_uint_eq(sample(&sampler, 65536, 10000, now + 2), 10000);
+	/* Long ago: seldom again. */
+	ck_assert_uint_eq(sample(&sampler, 65536, 10000, now += 9 * SECOND), 10000);
+	ck_assert_uint_eq(sample(&sampler, 65536, 10000, now += 7 * SECOND), 0);
+}
+END_TEST
+
+START_TEST(no_more_is_sampled_than_the_policy_wants)
+{
+	struct usm_sampler sampler = {};
+	uint64_t now = 100 * SECOND, total = 0;
+
+	for (int i = 0; i < 10000; i++, now += SECOND / 1000) {
+		usm_sampler_supplied(&sampler, sampler.supplied + 1000, true);
+		total += sample(&sampler, 5000, 100000, now);
+	}
+	/* Ten seconds' worth, and what there was at first. */
+	ck_assert_uint_le(total, 55000);
+	ck_assert_uint_ge(total, 49000);
+
+	/* Less than a portion a second, and none. */
+	sampler = (struct usm_sampler){};
+	for (total = 0; now < 10000 * SECOND; now += SECOND)
+		total += sample(&sampler, 3, 100000, now);
+	ck_assert_uint_ge(total, 3 * 9800);
+	ck_assert_uint_le(total, 3 * 9900);
+	ck_assert_uint_eq(sample(&sampler, 0, 100000, now), 0);
+	ck_assert_uint_eq(sample(&sampler, 3, 0, now), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("plan");
@@ -257,6 +320,8 @@ int main(void)
 	suite_add(suite, "growth", growth_backs_off_at_a_limit);
 	suite_add(suite, "growth", an_answer_that_never_came_is_forgotten);
 	suite_add(suite, "growth", idle_frames_go_back_after_a_while);
+	suite_add(suite, "sampler", rounds_come_as_they_are_needed);
+	suite_add(suite, "sampler", no_more_is_sampled_than_the_policy_wants);
 	suite_add_rows(suite, "config", the_message_from_usmd, messages);
 	return suite_run(suite);
 }

@@ -10,6 +10,7 @@
 #define PAGE		4096
 #define RUN		16	/* frames of one command */
 #define TRIES		64	/* places looked at for one run */
+#define SAMPLES		4	/* runs looked at for each time that some are evicted */
 /* The last staging page is for what comes back. */
 #define STAGING_BACK	(USM_STAGING_PAGES - 1)
 
@@ -114,10 +115,32 @@ static uint32_t victims(struct evictor *e, uint32_t *first)
 	return 0;
 }
 
+static void sample(struct evictor *e)
+{
+	uint32_t top = __atomic_load_n(&e->domain->events->top, __ATOMIC_ACQUIRE);
+	struct usm_command command = { .op = USM_CMD_SAMPLE };
+	struct usm_frame frame;
+	int r;
+
+	if (!top)
+		return;
+	command.frame = random_next(e) % top;
+	command.count = top - command.frame < USM_MAX_RUN ? top - command.frame : USM_MAX_RUN;
+	frame = domain_frame_read(e->domain, command.frame);
+	command.generation = USM_FRAME_GENERATION(&frame);
+	r = domain_command(e->domain, &command);
+	if (r < 0 && r != -ESTALE)
+		errx(DOMAIN_EXIT_FAILURE, "sample: %s", strerror(-r));
+	if (r > 0)
+		e->sampled += r;
+}
+
 void evictor_evict(struct evictor *e, uint32_t pages)
 {
 	uint32_t done = 0;
 
+	for (int i = 0; i < SAMPLES; i++)
+		sample(e);
 	while (done < pages) {
 		struct usm_command command = { .op = USM_CMD_EVICT };
 		struct usm_frame frame;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Evicts pages at random, keeps them in memory of its own and brings back what is
- * asked for: a policy against all sense, to try the module with.
+ * asked for, and looks at random which are in use: a policy against all sense, to
+ * try the module with.
  */
 #ifndef USM_TESTS_UAPI_EVICTOR_H
 #define USM_TESTS_UAPI_EVICTOR_H
@@ -16,14 +17,14 @@ struct evictor {
 	char **store;		/* content by number; NULL: none */
 	uint32_t *generations;	/* of what is stored */
 	uint64_t random;
-	uint64_t stored, restored, late, refused;
+	uint64_t stored, restored, late, refused, sampled;
 	uint64_t lost;		/* of the event ring, as last seen */
 };
 
 void evictor_init_or_die(struct evictor *evictor, struct domain *domain);
 void evictor_done(struct evictor *evictor);
 
-/* Evict up to `pages`, wherever there are any. */
+/* Evict up to `pages`, wherever there are any, after sampling some others. */
 void evictor_evict(struct evictor *evictor, uint32_t pages);
 
 /* What an event asks for, or says is not needed any more. */

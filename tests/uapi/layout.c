@@ -129,6 +129,9 @@ AT(usm_stat, brk_refused, 368);
 AT(usm_stat, evicted, 376);
 AT(usm_stat, corrupt, 400);
 AT(usm_stat, refaults_ahead, 408);
+AT(usm_stat, sampled, 416);
+AT(usm_stat, sampled_young, 424);
+AT(usm_stat, unshared, 432);
 SIZE(usm_staged, 32);
 SIZE(usm_evicted, 8);
 

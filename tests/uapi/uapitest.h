@@ -85,6 +85,7 @@ void command_tests(void);
 void supply_tests(void);
 void evict_tests(void);
 void store_tests(void);
+void sample_tests(void);
 
 int layout_checked(void);
 

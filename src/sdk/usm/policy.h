@@ -74,7 +74,8 @@ struct usm_page {
 	uint8_t zeroed;		/* 1: free or taken, and its content is zero */
 	uint8_t run;		/* log2 of the aligned physical run that it lies in */
 	uint8_t node;		/* NUMA node */
-	uint8_t age;		/* sampling periods without access, 0 if unknown */
+	uint8_t age;		/* mapped, shared: how often in a row sampling found that it was
+				 * not accessed since the time before; 255: or more */
 	uint8_t pad;
 	uint16_t generation;	/* stepped each time that the frame is freed */
 	uint32_t pad2;
@@ -179,6 +180,15 @@ struct usm_host {
 	 */
 	bool (*store)(const struct usm_host *host, uint32_t index, struct usm_store_info *info,
 		      size_t size);
+
+	/*
+	 * From now on find out which pages are in use, of `rate` frames a second at the
+	 * most; 0, as in the beginning: of none. The host goes round the table: about once
+	 * a second while pages are evicted, less often otherwise, and where memory cannot
+	 * grow whenever an eighth of the frames was supplied, if the rate allows it.
+	 * usm_page.age has what was found. Not in the first header.
+	 */
+	void (*sample)(const struct usm_host *host, uint32_t rate);
 };
 
 /* Whether the host is new enough to have `member`. */
@@ -257,6 +267,13 @@ struct usm_return_note {
 	uint64_t page;		/* address / 4096, the same */
 };
 
+struct usm_sampled_note {
+	uint32_t size;		/* bytes of this struct in the host */
+	uint32_t frame;		/* the first of `count` */
+	uint32_t count;
+	uint32_t last;		/* 1: these end a round over the table */
+};
+
 /*
  * The policy. `state` is what init() stored. Members that may be NULL say so; a
  * NULL member is never called.
@@ -326,6 +343,12 @@ struct usm_policy {
 	/* It came back since it, or one before it, was touched; it was dropped while away. */
 	void (*refault)(void *state, const struct usm_return_note *note);
 	void (*discarded)(void *state, const struct usm_return_note *note);
+
+	/*
+	 * The pages in these frames have another age than before, as far as it could be
+	 * told; see usm_host.sample. A page whose age stays 0 is in use, or new.
+	 */
+	void (*sampled)(void *state, const struct usm_sampled_note *note);
 };
 
 /* What a policy's shared object defines. */

@@ -56,6 +56,14 @@ static uint32_t butcher_evict(void *state, const struct usm_evict_request *reque
 	return 2;
 }
 
+static void butcher_sampled(void *state, const struct usm_sampled_note *note)
+{
+	const struct butcher *butcher = state;
+
+	if (note->last && !strcmp(butcher->lie, "crash when sampled"))
+		abort();
+}
+
 const struct usm_policy usm_policy = {
 	.abi = USM_POLICY_ABI,
 	.size = sizeof(struct usm_policy),
@@ -64,4 +72,5 @@ const struct usm_policy usm_policy = {
 	.fini = free,
 	.supply = butcher_supply,
 	.evict = butcher_evict,
+	.sampled = butcher_sampled,
 };

@@ -4,7 +4,8 @@
 # full-timeout: 900
 #
 # Pages are evicted at random, thousands a second, and brought back when they are
-# touched: the stress program finds no error, and nothing of it is left afterwards.
+# touched, and others are looked at for whether they are in use: the stress program
+# finds no error, and nothing of it is left afterwards.
 . "${VMTEST:?}/lib.sh"
 
 # Those that look at content, from every side that may have to wait for it.
@@ -27,6 +28,8 @@ evicting_once() {
 	echo "order $_order: $(tail -n 1 said); $(grep 'brought back' stat)"
 	assert_eq 'wrong contents' "$(number corrupt)" 0
 	assert_eq 'evicted afterwards' "$(number evicted)" 0
+	assert_ge 'looked at' "$(number sampled)" 1000
+	assert_ge 'found in use' "$(number sampled_young)" 100
 	evictions=$((evictions + $(number evictions))) refaults=$((refaults + $(number refaults)))
 }
 

@@ -88,6 +88,9 @@ compare() {
 		counted("oom_kills", told["usm_oom_kill"])
 		counted("evictions", sum["usm_evict.evicted"])
 		counted("refaults", told["usm_refault"])
+		counted("unshared", told["usm_space_plain"])
+		counted("sampled", sum["usm_sample.sampled"])
+		counted("sampled_young", sum["usm_sample.young"])
 		# One step of growth may still be under way when miniinst looks.
 		if (sum["usm_grow.count"] > number["grown"] + 4096 ||
 		    sum["usm_grow.count"] < number["grown"])
@@ -154,7 +157,7 @@ assert_ge 'broken spaces' "$(number broken)" 1
 echo 0 >"$tracing/events/usm/filter"
 cgroup=$(cgroup_make uapi)
 echo +memory >"$cgroup/cgroup.subtree_control"
-assert_ok "$PROGRAMS/uapitest" "$cgroup" port command evict >said
+assert_ok "$PROGRAMS/uapitest" "$cgroup" port command evict sample >said
 sed -n 's/.* \(usm_[a-z_]*\): /\1 /p' "$tracing/trace" >>all
 assert_match 'restores' "$(grep ^usm_restore all)" ' key=0x[0-9a-f]{9,} result=-74$'
 assert_match 'shrinking' "$(grep ^usm_shrink all)" ' why=command$'

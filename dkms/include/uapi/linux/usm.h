@@ -109,7 +109,8 @@ struct usm_frame {
 	__u8 state;		/* enum usm_frame_state | USM_FRAME_ZEROED */
 	__u8 run;		/* log2 of the aligned physical run it lies in */
 	__u8 node;		/* NUMA node */
-	__u8 age;		/* sampling periods without access; 0 when not sampled */
+	__u8 age;		/* MAPPED, SHARED: how often in a row USM_CMD_SAMPLE found that
+				 * the page had not been accessed, 255: or more; 0 when mapped */
 	__u64 page;		/* bits 0-47: address / page size, of the last mapping;
 				 * bits 48-63: generation, stepped each time it is freed */
 };
@@ -417,6 +418,14 @@ enum usm_command_op {
 	 * SIGBUS, until it is brought back all the same. arg: its key; count: 1; frame,
 	 * generation: 0. -EPERM: not the armed descriptor. -ESTALE: see RESTORE. */
 	USM_CMD_LOSE = 6,
+	/* Find out which of the MAPPED and SHARED frames of the run were accessed since
+	 * the last time: their age is 0 now, that of the others goes up by one. What
+	 * processes share is as young as in any of them, if they have it at one address
+	 * and are at most 32. An age stays as it is where nobody can tell now: the mm is
+	 * being changed, or others than CPUs may use the memory (KVM, devices).
+	 * As in reclaim nothing is flushed: a CPU that has the page in its TLB all the
+	 * time is not seen. result: how many ages are up to date. */
+	USM_CMD_SAMPLE = 9,
 };
 
 struct usm_command {
@@ -490,6 +499,9 @@ struct usm_stat {
 	__u64 refaults;			/* pages that were mapped again */
 	__u64 corrupt;			/* restores with wrong content */
 	__u64 refaults_ahead;		/* of the refaults, mapped by the fault on another page */
+	__u64 sampled;			/* pages, by USM_CMD_SAMPLE */
+	__u64 sampled_young;		/* of those, accessed since the last time */
+	__u64 unshared;			/* times that a space was found to share no page any more */
 };
 
 #define USM_MAX_STORES		8

@@ -96,17 +96,20 @@ static void pin(long children)
 	/* struct io_uring_params: 120 bytes, all zero is a valid request. */
 	uint64_t params[15] = { 0 };
 	struct iovec buffer = { area_touched(AREA), AREA };
-	int fd = (int)syscall(SYS_io_uring_setup, 4, params);
+	int fd = (int)syscall(SYS_io_uring_setup, 4, params), waited = 0;
 	pid_t pid = children == ALONE ? 0 : child_stopped();
+	long result;
 
 	must(fd >= 0);
-	if (children == CHILD_GONE) {
+	if (children == CHILD_GONE)
 		child_end(pid);
-		/* Nothing is shared any more. */
-		for (size_t at = 0; at < AREA; at += PAGE)
-			((char *)buffer.iov_base)[at] = 1;
-	}
-	tell_call(syscall(SYS_io_uring_register, fd, 0 /* IORING_REGISTER_BUFFERS */, &buffer, 1));
+	/* Nothing is shared any more, which is noticed a moment later. */
+	do
+		result = syscall(SYS_io_uring_register, fd, 0 /* IORING_REGISTER_BUFFERS */,
+				 &buffer, 1);
+	while (result < 0 && errno == EFAULT && children == CHILD_GONE && waited++ < 500 &&
+	       !usleep(10000));
+	tell_call((int)result);
 	if (children == CHILD_LIVES)
 		child_end(pid);
 }
