@@ -141,6 +141,19 @@ static uint64_t word_runs(uint64_t word, unsigned int order)
 	return word & aligned[order];
 }
 
+/* The first word from `index` on that has a member, or some number from `words` on. */
+static uint32_t next_some(const struct usm_frameset *set, uint32_t index, uint32_t words)
+{
+	while (index < words) {
+		uint64_t some = set->some[index / WORD_BITS] >> index % WORD_BITS;
+
+		if (some)
+			return index + (uint32_t)__builtin_ctzll(some);
+		index = (index / WORD_BITS + 1) * WORD_BITS;
+	}
+	return index;
+}
+
 /*
  * A run of at most a word lies within one of the words; a longer one is a run
  * of full words, which the summary `full` shows in the same way.
@@ -158,6 +171,10 @@ uint32_t usm_frameset_find(const struct usm_frameset *set, uint32_t from, unsign
 
 	if (from >= set->frames)
 		return USM_FRAMESET_NONE;
+	if (!wide && !array[index]) {
+		index = next_some(set, index, words);
+		mask = ~UINT64_C(0);
+	}
 
 	while (index < words) {
 		uint64_t starts = word_runs(array[index], order - shift) & mask;
@@ -166,12 +183,9 @@ uint32_t usm_frameset_find(const struct usm_frameset *set, uint32_t from, unsign
 			return (index * WORD_BITS + (uint32_t)__builtin_ctzll(starts)) << shift;
 		mask = ~UINT64_C(0);
 		index++;
-
-		/* Whole stretches without a member are skipped by the summary. */
-		if (!wide && index < words && index % WORD_BITS == 0) {
-			while (index < words && !set->some[index / WORD_BITS])
-				index += WORD_BITS;
-		}
+		/* Words without a member are skipped by the summary. */
+		if (!wide)
+			index = next_some(set, index, words);
 	}
 	return USM_FRAMESET_NONE;
 }
