@@ -16,22 +16,7 @@
 #include "space.h"
 #include "supply.h"
 #include "trace.h"
-
-/* Runs that one fault's frames may come in; fewer frames are mapped otherwise. */
-#define USM_FAULT_RUNS	8
-
-struct usm_fault {
-	struct usm_space *space;
-	struct usm_domain *domain;
-	struct usm_bucket *bucket;
-	struct usm_window window;
-	unsigned long page;		/* that faulted */
-	unsigned int nr_runs;
-	unsigned int run;		/* the frames before `taken` of it are mapped */
-	u32 taken;
-	bool last;			/* what it got nobody supplied: the want goes on */
-	struct usm_run runs[USM_FAULT_RUNS];
-};
+#include "upcall.h"
 
 struct usm_space *usm_vma_space(struct vm_area_struct *vma)
 {
@@ -202,8 +187,7 @@ static vm_fault_t usm_fault_scarce(struct vm_fault *vmf, struct usm_fault *fault
 	return VM_FAULT_OOM;
 }
 
-/* Pages of the window without a frame, as a hint: at least the faulting one. */
-static unsigned int usm_fault_want(const struct usm_fault *fault)
+unsigned int usm_fault_want(const struct usm_fault *fault)
 {
 	unsigned int want = 0;
 	unsigned long page;
@@ -213,23 +197,11 @@ static unsigned int usm_fault_want(const struct usm_fault *fault)
 	return want ?: 1;
 }
 
-/* Claim frames for the window. 0: at least one; or what the fault returns. */
-static vm_fault_t usm_fault_claim(struct vm_fault *vmf, struct usm_fault *fault)
+static vm_fault_t usm_fault_take_any(struct vm_fault *vmf, struct usm_fault *fault, int kicks)
 {
 	struct usm_domain *domain = fault->domain;
-	int kicks = atomic_read(&domain->kicks);
 	u32 frame;
 
-	if (usm_domain_armed(domain)) {
-		fault->nr_runs = usm_supply_take(domain, usm_fault_want(fault), fault->runs,
-						 USM_FAULT_RUNS);
-		if (fault->nr_runs)
-			return 0;
-		/* Armed, frames or hope of frames, and leave to wait: the instance decides. */
-		if (usm_fault_may_wait(vmf) &&
-		    (!READ_ONCE(domain->limited) || usm_count_sum(domain, USM_N_FREE) > 0))
-			return usm_fault_wait(vmf, domain, kicks);
-	}
 	if (usm_frame_pick(domain, &frame)) {
 		usm_count_add(domain, usm_domain_armed(domain) ? USM_N_PICKED_PAGES :
 			      USM_N_FALLBACK_PAGES, 1);
@@ -241,6 +213,40 @@ static vm_fault_t usm_fault_claim(struct vm_fault *vmf, struct usm_fault *fault)
 	    atomic64_read(&domain->grow_wanted) <= 0)
 		usm_grow_ask(domain, USM_BLOCK_FRAMES, NUMA_NO_NODE);
 	return usm_fault_scarce(vmf, fault, kicks);
+}
+
+vm_fault_t usm_fault_claim_any(struct vm_fault *vmf, struct usm_fault *fault)
+{
+	return usm_fault_take_any(vmf, fault, atomic_read(&fault->domain->kicks));
+}
+
+/* Armed, frames or hope of frames, and leave to wait: the instance decides. */
+static bool usm_fault_may_ask(struct vm_fault *vmf, struct usm_domain *domain)
+{
+	return usm_fault_may_wait(vmf) &&
+	       (!READ_ONCE(domain->limited) || usm_count_sum(domain, USM_N_FREE) > 0);
+}
+
+/* Claim frames for the window. 0: at least one; or what the fault returns. */
+static vm_fault_t usm_fault_claim(struct vm_fault *vmf, struct usm_fault *fault)
+{
+	struct usm_domain *domain = fault->domain;
+	int kicks = atomic_read(&domain->kicks);
+
+	if (usm_domain_armed(domain)) {
+		if (unlikely(READ_ONCE(domain->mode) == USM_MODE_UPCALL)) {
+			if (usm_fault_may_ask(vmf, domain))
+				return usm_upcall(vmf, fault);
+			return usm_fault_take_any(vmf, fault, kicks);
+		}
+		fault->nr_runs = usm_supply_take(domain, usm_fault_want(fault), fault->runs,
+						 USM_FAULT_RUNS);
+		if (fault->nr_runs)
+			return 0;
+		if (usm_fault_may_ask(vmf, domain))
+			return usm_fault_wait(vmf, domain, kicks);
+	}
+	return usm_fault_take_any(vmf, fault, kicks);
 }
 
 /* -------------------------------------------------------------------- mapping */
@@ -274,7 +280,7 @@ static void usm_fault_set_dirty(struct usm_fault *fault)
 }
 
 /* What was claimed and not needed: the instance hears of it as freed. */
-static void usm_fault_unclaim(struct usm_fault *fault)
+void usm_fault_unclaim(struct usm_fault *fault)
 {
 	unsigned int i;
 
@@ -287,6 +293,7 @@ static void usm_fault_unclaim(struct usm_fault *fault)
 		usm_frames_unclaim(fault->domain, frame, left);
 		usm_event_post(fault->domain, USM_EV_FREED, 0, 0, frame, left, 0);
 	}
+	fault->nr_runs = 0;
 }
 
 void usm_batch_begin(struct usm_batch *batch, struct vm_area_struct *vma, struct usm_space *space,
@@ -419,16 +426,38 @@ static vm_fault_t usm_fault_busy(struct vm_fault *vmf, const struct usm_fault *f
 	return VM_FAULT_NOPAGE;
 }
 
+vm_fault_t usm_fault_finish(struct vm_fault *vmf, struct usm_fault *fault)
+{
+	u32 first = fault->runs[0].frame;
+	unsigned int mapped, i;
+	struct usm_table table;
+	bool busy = false;
+
+	if (!fault->last)
+		usm_fault_fed(fault->domain);
+	for (i = 0; i < fault->nr_runs; i++)
+		usm_count_add(fault->domain, USM_N_ZEROED_IN_FAULT,
+			      usm_frames_zero(fault->domain, fault->runs[i].frame,
+					      fault->runs[i].count));
+	if (unlikely(!usm_table_lock_alloc(vmf->vma->vm_mm, vmf->address, &table))) {
+		usm_fault_unclaim(fault);
+		return VM_FAULT_OOM;
+	}
+	mapped = usm_fault_map(vmf, fault, &table, &busy);
+	if (mapped)
+		usm_fault_account(fault, mapped, first);
+	usm_fault_unclaim(fault);
+	if (unlikely(busy))
+		usm_cow_wait(usm_bucket_slot(fault->bucket, fault->page));
+	return VM_FAULT_NOPAGE;
+}
+
 static vm_fault_t usm_fault(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
 	struct usm_space *space = usm_vma_space(vma);
 	struct usm_fault fault = { .space = space, .domain = space->domain };
-	struct usm_table table;
-	unsigned int mapped, i;
-	bool busy = false;
 	vm_fault_t ret;
-	u32 first;
 
 	if (unlikely(READ_ONCE(space->broken)))
 		return usm_space_sigbus(space, USM_SIGBUS_FORK);
@@ -456,24 +485,7 @@ static vm_fault_t usm_fault(struct vm_fault *vmf)
 	ret = usm_fault_claim(vmf, &fault);
 	if (unlikely(ret))
 		return ret;
-	first = fault.runs[0].frame;
-	if (!fault.last)
-		usm_fault_fed(fault.domain);
-	for (i = 0; i < fault.nr_runs; i++)
-		usm_count_add(fault.domain, USM_N_ZEROED_IN_FAULT,
-			      usm_frames_zero(fault.domain, fault.runs[i].frame,
-					      fault.runs[i].count));
-	if (unlikely(!usm_table_lock_alloc(vma->vm_mm, vmf->address, &table))) {
-		usm_fault_unclaim(&fault);
-		return VM_FAULT_OOM;
-	}
-	mapped = usm_fault_map(vmf, &fault, &table, &busy);
-	if (mapped)
-		usm_fault_account(&fault, mapped, first);
-	usm_fault_unclaim(&fault);
-	if (unlikely(busy))
-		usm_cow_wait(usm_bucket_slot(fault.bucket, fault.page));
-	return VM_FAULT_NOPAGE;
+	return usm_fault_finish(vmf, &fault);
 }
 
 /* Its presence lets the kernel call ->fault under a VMA lock. Maps nothing. */

@@ -68,4 +68,8 @@ void usm_stat_fill(struct usm_domain *domain, struct usm_stat *stat)
 	stat->evictions = usm_gauge(domain, USM_N_EVICTIONS);
 	stat->refaults = usm_gauge(domain, USM_N_REFAULTS);
 	stat->corrupt = usm_gauge(domain, USM_N_CORRUPT);
+	stat->mode = READ_ONCE(domain->mode);
+	stat->upcalls = usm_gauge(domain, USM_N_UPCALLS);
+	stat->resolved = usm_gauge(domain, USM_N_RESOLVED);
+	stat->declined = usm_gauge(domain, USM_N_DECLINED);
 }

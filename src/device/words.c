@@ -111,6 +111,10 @@ const struct usm_stat_field usm_stat_fields[] = {
 	FIELD(evictions),
 	FIELD(refaults),
 	FIELD(corrupt),
+	FIELD(mode),
+	FIELD(upcalls),
+	FIELD(resolved),
+	FIELD(declined),
 	{ .name = NULL },
 };
 

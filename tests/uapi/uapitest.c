@@ -403,6 +403,7 @@ static const struct {
 	{ "supply", supply_tests },
 	{ "evict", evict_tests },
 	{ "store", store_tests },
+	{ "upcall", upcall_tests },
 };
 
 static bool group_run(const char *name)
@@ -423,7 +424,7 @@ int main(int argc, char **argv)
 	if (argc < 2) {
 		fprintf(stderr, "usage: uapitest CGROUP [GROUP]...\n"
 			"CGROUP: a directory whose cgroup.subtree_control has memory\n"
-			"GROUP: device, port, command, supply, evict, store; default: all\n");
+			"GROUP: device, port, command, supply, evict, store, upcall; default: all\n");
 		return 2;
 	}
 	parent_cgroup = argv[1];

@@ -84,6 +84,7 @@ void command_tests(void);
 void supply_tests(void);
 void evict_tests(void);
 void store_tests(void);
+void upcall_tests(void);
 
 int layout_checked(void);
 
