@@ -26,7 +26,7 @@ static long usm_dev_query(void __user *arg)
 		.size = query.size,
 		.abi = USM_ABI,
 		.page_size = PAGE_SIZE,
-		.modes = BIT(USM_MODE_SUPPLY),
+		.modes = BIT(USM_MODE_SUPPLY) | BIT(USM_MODE_UPCALL),
 		.cpus = nr_cpu_ids,
 		.max_order = USM_MAX_ORDER,
 		.version = USM_VERSION,
@@ -53,7 +53,7 @@ static int usm_dev_publish(struct usm_domain *domain, s32 __user *where)
 
 static int usm_dev_check_bind(const struct usm_bind *bind)
 {
-	if (bind->flags || bind->pad || bind->mode != USM_MODE_SUPPLY ||
+	if (bind->flags || bind->pad || bind->mode > USM_MODE_UPCALL ||
 	    !bind->ceiling || bind->ceiling > USM_MAX_FRAMES ||
 	    bind->fault_order > USM_MAX_ORDER ||
 	    bind->deadline_ms > USM_MAX_DEADLINE_MS ||

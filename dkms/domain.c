@@ -165,7 +165,8 @@ static void usm_domain_fall(struct usm_domain *domain, const struct usm_port *po
 		why == USM_FALLBACK_DISARMED ? "the instance disarmed" :
 		"the instance is gone");
 	usm_domain_kick(domain);
-	wake_up_all(&domain->events.poll);
+	usm_upcall_dismiss(domain);
+	usm_events_hang_up(&domain->events);
 }
 
 void usm_domain_disarm(struct usm_domain *domain, struct usm_port *port,
@@ -187,6 +188,10 @@ void usm_domain_kick(struct usm_domain *domain)
 	smp_mb__after_atomic();
 	if (waitqueue_active(&domain->waiters))
 		wake_up_all(&domain->waiters);
+	/* Nothing is left to answer with: they make room, or wait, otherwise. */
+	if (READ_ONCE(domain->limited) && usm_upcalls_waiting(&domain->upcalls) &&
+	    usm_count_sum(domain, USM_N_FREE) <= 0)
+		usm_upcall_dismiss(domain);
 }
 
 /* ------------------------------------------------------------------ the end */
@@ -230,13 +235,14 @@ static void usm_domain_end_work(struct work_struct *work)
 	WRITE_ONCE(domain->gone, true);
 	domain->armed = NULL;
 	spin_unlock(&domain->arm_lock);
-	wake_up_all(&domain->events.poll);
+	usm_events_hang_up(&domain->events);
 
 	usm_shrink_remove(domain);
 	cancel_work_sync(&domain->grow_work);
 	cancel_delayed_work_sync(&domain->tidy_work);
 	cancel_delayed_work_sync(&domain->limbo_work);
 	usm_supply_let_go(domain);
+	cancel_delayed_work_sync(&domain->upcalls.late);
 	usm_frames_return_all(domain);
 	usm_stores_drop(&domain->stores);
 	pr_info("domain %llu (%s): ended\n", domain->id, domain->label);
@@ -354,6 +360,7 @@ static struct usm_domain *usm_domain_new(const struct usm_bind *bind,
 	memcpy(domain->label, bind->label, sizeof(domain->label));
 	domain->ceiling = bind->ceiling;
 	domain->reserve = bind->reserve;
+	domain->mode = bind->mode;
 	domain->order = bind->fault_order;
 	domain->deadline_ms = bind->deadline_ms ?: USM_DEFAULT_DEADLINE_MS;
 	domain->state = USM_FALLBACK_NEVER_ARMED;
@@ -374,6 +381,7 @@ static struct usm_domain *usm_domain_new(const struct usm_bind *bind,
 	INIT_WORK(&domain->end_work, usm_domain_end_work);
 	INIT_DELAYED_WORK(&domain->limbo_work, usm_limbo_work);
 	usm_grow_init(domain);
+	usm_upcalls_init(&domain->upcalls);
 
 	err = usm_domain_take_cgroup(domain, cgroup);
 	if (err)

@@ -19,6 +19,7 @@
 #include "stat.h"
 #include "store.h"
 #include "supply.h"
+#include "upcall.h"
 
 struct usm_block;
 struct usm_port;
@@ -53,6 +54,7 @@ struct usm_domain {
 	u64 reserve;
 	u32 order;
 	u32 deadline_ms;
+	u32 mode;
 
 	/* Who decides. */
 	spinlock_t arm_lock;		/* armed, state, epoch */
@@ -63,6 +65,7 @@ struct usm_domain {
 	atomic_t kicks;			/* stepped when a waiting fault should look again */
 	wait_queue_head_t waiters;
 	struct usm_events events;
+	struct usm_upcalls upcalls;
 
 	/* Frames. */
 	struct mutex grow_lock;		/* structure of blocks */

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <linux/freezer.h>
 #include <linux/poll.h>
+#include <linux/sched/signal.h>
 #include <linux/vmalloc.h>
 
 #include "core/ring.h"
@@ -11,6 +13,8 @@
  * bytes hold what a fragmented 16 MiB gives, the rest costs a rescan.
  */
 #define USM_EVENT_ENTRIES	4096
+
+static void usm_events_expire(struct work_struct *work);
 
 size_t usm_events_size(void)
 {
@@ -37,6 +41,7 @@ int usm_events_init(struct usm_events *events)
 {
 	spin_lock_init(&events->lock);
 	init_waitqueue_head(&events->poll);
+	INIT_DELAYED_WORK(&events->late, usm_events_expire);
 	events->ring = vmalloc_user(usm_events_size());
 	if (!events->ring)
 		return -ENOMEM;
@@ -46,6 +51,9 @@ int usm_events_init(struct usm_events *events)
 
 void usm_events_uninit(struct usm_events *events)
 {
+	/* Where there is no ring nothing else is there either. */
+	if (events->ring)
+		cancel_delayed_work_sync(&events->late);
 	vfree(events->ring);
 	events->ring = NULL;
 }
@@ -73,12 +81,12 @@ bool usm_events_pending(struct usm_events *events)
 	return READ_ONCE(events->ring->tail) != READ_ONCE(events->head);
 }
 
-void usm_event_put(struct usm_domain *domain, enum usm_event_type type, u32 space,
-		   u64 page, u32 frame, u32 count, u64 arg)
+/* quiet: who sleeps need not look now. */
+static void usm_event_store(struct usm_domain *domain, const struct usm_event *event, bool quiet)
 {
 	struct usm_events *events = &domain->events;
 	struct usm_event *slot = (void *)(events->ring + 1);
-	bool lost;
+	bool lost, waits;
 
 	spin_lock(&events->lock);
 	lost = usm_ring_used(events->head, smp_load_acquire(&events->ring->tail),
@@ -86,28 +94,99 @@ void usm_event_put(struct usm_domain *domain, enum usm_event_type type, u32 spac
 	if (lost) {
 		WRITE_ONCE(events->ring->lost, events->ring->lost + 1);
 	} else {
-		slot += usm_ring_slot(events->head, USM_EVENT_ENTRIES);
-		*slot = (struct usm_event) {
-			.type = type,
-			.space = space,
-			.page = page,
-			.frame = frame,
-			.count = count,
-			.arg = arg,
-		};
+		slot[usm_ring_slot(events->head, USM_EVENT_ENTRIES)] = *event;
 		WRITE_ONCE(events->head, events->head + 1);
 		smp_store_release(&events->ring->head, events->head);
 	}
+	waits = events->waiter;
+	if (waits && !quiet)
+		wake_up_process(events->waiter);
 	spin_unlock(&events->lock);
 	usm_count_add(domain, lost ? USM_N_EVENTS_LOST : USM_N_EVENTS, 1);
+	/* Who waits looks at the ring before it polls again. */
+	if (!waits && !quiet && wq_has_sleeper(&events->poll))
+		wake_up_poll(&events->poll, EPOLLIN);
 }
 
-void usm_event_post(struct usm_domain *domain, enum usm_event_type type, u32 space,
-		    u64 page, u32 frame, u32 count, u64 arg)
+void usm_event_put(struct usm_domain *domain, const struct usm_event *event)
+{
+	usm_event_store(domain, event, false);
+}
+
+void usm_event_put_quietly(struct usm_domain *domain, const struct usm_event *event)
+{
+	usm_event_store(domain, event, true);
+}
+
+/* --------------------------------------------------------------------- waiting */
+
+static void usm_events_wake(struct usm_events *events)
+{
+	spin_lock(&events->lock);
+	if (events->waiter)
+		wake_up_process(events->waiter);
+	spin_unlock(&events->lock);
+}
+
+void usm_events_hang_up(struct usm_events *events)
+{
+	usm_events_wake(events);
+	wake_up_all(&events->poll);
+}
+
+static void usm_events_expire(struct work_struct *work)
+{
+	struct usm_events *events = container_of(to_delayed_work(work), struct usm_events, late);
+
+	WRITE_ONCE(events->expired, true);
+	usm_events_wake(events);
+}
+
+/*
+ * The clock of one wait goes on in those that follow: who comes back after each event, as
+ * who answers faults does, does not set it each time.
+ */
+static void usm_events_set_clock(struct usm_events *events, unsigned long timeout)
+{
+	if (delayed_work_pending(&events->late) &&
+	    !time_after(READ_ONCE(events->late.timer.expires), jiffies + timeout))
+		return;
+	WRITE_ONCE(events->expired, false);
+	mod_delayed_work(usm_wq, &events->late, timeout);
+}
+
+int usm_events_wait(struct usm_domain *domain, struct usm_port *port, unsigned long timeout)
 {
 	struct usm_events *events = &domain->events;
+	int err = 0;
 
-	usm_event_put(domain, type, space, page, frame, count, arg);
-	if (wq_has_sleeper(&events->poll))
-		wake_up_poll(&events->poll, EPOLLIN);
+	if (usm_events_pending(events))
+		return 0;
+	spin_lock(&events->lock);
+	if (events->waiter)
+		err = -EBUSY;
+	else
+		events->waiter = current;
+	spin_unlock(&events->lock);
+	if (err)
+		return err;
+	WRITE_ONCE(events->expired, false);
+	if (timeout)
+		usm_events_set_clock(events, timeout);
+	for (;;) {
+		set_current_state(TASK_INTERRUPTIBLE | TASK_FREEZABLE);
+		if (usm_events_pending(events) || READ_ONCE(domain->armed) != port ||
+		    READ_ONCE(events->expired))
+			break;
+		if (signal_pending(current)) {
+			err = -EINTR;
+			break;
+		}
+		schedule();
+	}
+	__set_current_state(TASK_RUNNING);
+	spin_lock(&events->lock);
+	events->waiter = NULL;
+	spin_unlock(&events->lock);
+	return err;
 }

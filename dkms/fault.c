@@ -16,22 +16,7 @@
 #include "space.h"
 #include "supply.h"
 #include "trace.h"
-
-/* Runs that one fault's frames may come in; fewer frames are mapped otherwise. */
-#define USM_FAULT_RUNS	8
-
-struct usm_fault {
-	struct usm_space *space;
-	struct usm_domain *domain;
-	struct usm_bucket *bucket;
-	struct usm_window window;
-	unsigned long page;		/* that faulted */
-	unsigned int nr_runs;
-	unsigned int run;		/* the frames before `taken` of it are mapped */
-	u32 taken;
-	bool last;			/* what it got nobody supplied: the want goes on */
-	struct usm_run runs[USM_FAULT_RUNS];
-};
+#include "upcall.h"
 
 struct usm_space *usm_vma_space(struct vm_area_struct *vma)
 {
@@ -201,8 +186,7 @@ static vm_fault_t usm_fault_scarce(struct vm_fault *vmf, struct usm_fault *fault
 	return VM_FAULT_OOM;
 }
 
-/* Pages of the window without a frame, as a hint: at least the faulting one. */
-static unsigned int usm_fault_want(const struct usm_fault *fault)
+unsigned int usm_fault_want(const struct usm_fault *fault)
 {
 	const u32 *slot = usm_bucket_slot(fault->bucket, fault->window.first);
 	unsigned int pages = fault->window.end - fault->window.first, used = 0, i;
@@ -212,23 +196,11 @@ static unsigned int usm_fault_want(const struct usm_fault *fault)
 	return used < pages ? pages - used : 1;
 }
 
-/* Claim frames for the window. 0: at least one; or what the fault returns. */
-static vm_fault_t usm_fault_claim(struct vm_fault *vmf, struct usm_fault *fault)
+static vm_fault_t usm_fault_take_any(struct vm_fault *vmf, struct usm_fault *fault, int kicks)
 {
 	struct usm_domain *domain = fault->domain;
-	int kicks = atomic_read(&domain->kicks);
 	u32 frame;
 
-	if (usm_domain_armed(domain)) {
-		fault->nr_runs = usm_supply_take(domain, usm_fault_want(fault), fault->runs,
-						 USM_FAULT_RUNS);
-		if (fault->nr_runs)
-			return 0;
-		/* Armed, frames or hope of frames, and leave to wait: the instance decides. */
-		if (usm_fault_may_wait(vmf) &&
-		    (!READ_ONCE(domain->limited) || usm_count_sum(domain, USM_N_FREE) > 0))
-			return usm_fault_wait(vmf, domain, kicks);
-	}
 	if (usm_frame_pick(domain, &frame)) {
 		usm_count_add(domain, usm_domain_armed(domain) ? USM_N_PICKED_PAGES :
 			      USM_N_FALLBACK_PAGES, 1);
@@ -240,6 +212,40 @@ static vm_fault_t usm_fault_claim(struct vm_fault *vmf, struct usm_fault *fault)
 	    atomic64_read(&domain->grow_wanted) <= 0)
 		usm_grow_ask(domain, USM_BLOCK_FRAMES, NUMA_NO_NODE);
 	return usm_fault_scarce(vmf, fault, kicks);
+}
+
+vm_fault_t usm_fault_claim_any(struct vm_fault *vmf, struct usm_fault *fault)
+{
+	return usm_fault_take_any(vmf, fault, atomic_read(&fault->domain->kicks));
+}
+
+/* Armed, frames or hope of frames, and leave to wait: the instance decides. */
+static bool usm_fault_may_ask(struct vm_fault *vmf, struct usm_domain *domain)
+{
+	return usm_fault_may_wait(vmf) &&
+	       (!READ_ONCE(domain->limited) || usm_count_sum(domain, USM_N_FREE) > 0);
+}
+
+/* Claim frames for the window. 0: at least one; or what the fault returns. */
+static vm_fault_t usm_fault_claim(struct vm_fault *vmf, struct usm_fault *fault)
+{
+	struct usm_domain *domain = fault->domain;
+	int kicks = atomic_read(&domain->kicks);
+
+	if (usm_domain_armed(domain)) {
+		if (unlikely(READ_ONCE(domain->mode) == USM_MODE_UPCALL)) {
+			if (usm_fault_may_ask(vmf, domain))
+				return usm_upcall(vmf, fault);
+			return usm_fault_take_any(vmf, fault, kicks);
+		}
+		fault->nr_runs = usm_supply_take(domain, usm_fault_want(fault), fault->runs,
+						 USM_FAULT_RUNS);
+		if (fault->nr_runs)
+			return 0;
+		if (usm_fault_may_ask(vmf, domain))
+			return usm_fault_wait(vmf, domain, kicks);
+	}
+	return usm_fault_take_any(vmf, fault, kicks);
 }
 
 /* -------------------------------------------------------------------- mapping */
@@ -254,7 +260,7 @@ static unsigned int usm_fault_claimed(const struct usm_fault *fault)
 }
 
 /* What was claimed and not needed: the instance hears of it as freed. */
-static void usm_fault_unclaim(struct usm_fault *fault)
+void usm_fault_unclaim(struct usm_fault *fault)
 {
 	unsigned int i;
 
@@ -264,9 +270,13 @@ static void usm_fault_unclaim(struct usm_fault *fault)
 
 		if (!left)
 			continue;
-		usm_frames_unspend(fault->domain, frame, left);
+		if (fault->runs[i].ready)
+			usm_frames_unspend(fault->domain, frame, left);
+		else
+			usm_frames_unclaim(fault->domain, frame, left);
 		usm_event_post(fault->domain, USM_EV_FREED, 0, 0, frame, left, 0);
 	}
+	fault->nr_runs = 0;
 }
 
 void usm_batch_begin(struct usm_batch *batch, struct vm_area_struct *vma, struct usm_space *space,
@@ -423,8 +433,9 @@ static void usm_fault_map_range(struct usm_fault *fault, struct usm_batch *batch
 }
 
 /*
- * Map claimed frames into the empty entries of the window, in order where they are
- * enough for all of it, or else from the faulting page on. Returns how many; *busy: the
+ * Map claimed frames into the empty entries of the window: as the instance was promised
+ * where it chose them for this fault, in order where they are enough for all of it, or else
+ * from the faulting page on. Returns how many; *busy: the
  * faulting page is being copied.
  */
 static unsigned int usm_fault_map(struct vm_fault *vmf, struct usm_fault *fault,
@@ -443,6 +454,10 @@ static unsigned int usm_fault_map(struct vm_fault *vmf, struct usm_fault *fault,
 			usm_batch_span(&batch, first, fault->runs[0].frame, pte, 1);
 			fault->run = 1;
 		}
+	} else if (unlikely(fault->chosen)) {
+		usm_fault_map_range(fault, &batch, table, fault->page, fault->page + 1, &drop);
+		usm_fault_map_range(fault, &batch, table, first, fault->page, &drop);
+		usm_fault_map_range(fault, &batch, table, fault->page + 1, end, &drop);
 	} else {
 		if (usm_fault_claimed(fault) < end - first)
 			from = fault->page;
@@ -480,12 +495,44 @@ static void usm_fault_spend(struct usm_fault *fault)
 {
 	unsigned int i, zeroed = 0;
 
-	for (i = 0; i < fault->nr_runs; i++)
-		if (unlikely(!fault->runs[i].ready))
-			zeroed += usm_frames_spend(fault->domain, fault->runs[i].frame,
-						   fault->runs[i].count);
+	for (i = 0; i < fault->nr_runs; i++) {
+		struct usm_run *run = &fault->runs[i];
+
+		if (unlikely(!run->ready))
+			zeroed += usm_frames_spend(fault->domain, run->frame, run->count);
+		run->ready = true;
+	}
 	if (zeroed)
 		usm_count_add(fault->domain, USM_N_ZEROED_IN_FAULT, zeroed);
+}
+
+static __always_inline vm_fault_t usm_fault_end(struct vm_fault *vmf, struct usm_fault *fault)
+{
+	u32 first = fault->runs[0].frame;
+	struct usm_table table __uninitialized;
+	unsigned int mapped;
+	bool busy;
+
+	if (!fault->last)
+		usm_fault_fed(fault->domain);
+	usm_fault_spend(fault);
+	if (unlikely(!usm_table_lock_fault(vmf, &table))) {
+		usm_fault_unclaim(fault);
+		return VM_FAULT_OOM;
+	}
+	mapped = usm_fault_map(vmf, fault, &table, &busy);
+	if (mapped)
+		usm_fault_account(fault, mapped, first);
+	if (unlikely(fault->run < fault->nr_runs))
+		usm_fault_unclaim(fault);
+	if (unlikely(busy))
+		usm_cow_wait(usm_bucket_slot(fault->bucket, fault->page));
+	return VM_FAULT_NOPAGE;
+}
+
+vm_fault_t usm_fault_finish(struct vm_fault *vmf, struct usm_fault *fault)
+{
+	return usm_fault_end(vmf, fault);
 }
 
 static vm_fault_t usm_fault(struct vm_fault *vmf)
@@ -494,18 +541,14 @@ static vm_fault_t usm_fault(struct vm_fault *vmf)
 	struct usm_space *space = usm_vma_space(vma);
 	/* Not written before they are needed: that would be a tenth of what is ours. */
 	struct usm_fault fault __uninitialized;
-	struct usm_table table __uninitialized;
-	unsigned int mapped;
 	vm_fault_t ret;
-	bool busy;
-	u32 first;
 
 	if (unlikely(READ_ONCE(space->broken)))
 		return usm_space_sigbus(space, USM_SIGBUS_FORK);
 	fault.space = space;
 	fault.domain = space->domain;
-	fault.run = fault.taken = 0;
-	fault.last = false;
+	fault.nr_runs = fault.run = fault.taken = 0;
+	fault.last = fault.chosen = false;
 	fault.page = vmf->address >> PAGE_SHIFT;
 	fault.bucket = usm_space_bucket(space, fault.page);
 	if (likely(fault.bucket)) {
@@ -533,22 +576,7 @@ static vm_fault_t usm_fault(struct vm_fault *vmf)
 	ret = usm_fault_claim(vmf, &fault);
 	if (unlikely(ret))
 		return ret;
-	first = fault.runs[0].frame;
-	if (!fault.last)
-		usm_fault_fed(fault.domain);
-	usm_fault_spend(&fault);
-	if (unlikely(!usm_table_lock_fault(vmf, &table))) {
-		usm_fault_unclaim(&fault);
-		return VM_FAULT_OOM;
-	}
-	mapped = usm_fault_map(vmf, &fault, &table, &busy);
-	if (mapped)
-		usm_fault_account(&fault, mapped, first);
-	if (unlikely(fault.run < fault.nr_runs))
-		usm_fault_unclaim(&fault);
-	if (unlikely(busy))
-		usm_cow_wait(usm_bucket_slot(fault.bucket, fault.page));
-	return VM_FAULT_NOPAGE;
+	return usm_fault_end(vmf, &fault);
 }
 
 /* Its presence lets the kernel call ->fault under a VMA lock. Maps nothing. */

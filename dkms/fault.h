@@ -4,6 +4,7 @@
 
 #include <linux/mm.h>
 
+#include "core/window.h"
 #include "domain.h"
 
 struct usm_bucket;
@@ -40,10 +41,41 @@ static inline void usm_fault_fed(struct usm_domain *domain)
 }
 
 /* What a fault waits for. */
-enum usm_wait_why { USM_WAIT_SUPPLY, USM_WAIT_FREED, USM_WAIT_REFAULT };
+enum usm_wait_why { USM_WAIT_SUPPLY, USM_WAIT_FREED, USM_WAIT_REFAULT, USM_WAIT_UPCALL };
 
 /* May its lock go, to be tried again? */
 bool usm_fault_may_wait(struct vm_fault *vmf);
+
+/* Runs that one fault's frames may come in; fewer frames are mapped otherwise. */
+#define USM_FAULT_RUNS	8
+
+/* One first touch. */
+struct usm_fault {
+	struct usm_space *space;
+	struct usm_domain *domain;
+	struct usm_bucket *bucket;
+	struct usm_window window;
+	unsigned long page;		/* that faulted */
+	unsigned int nr_runs;
+	unsigned int run;		/* the frames before `taken` of it are mapped */
+	u32 taken;
+	bool last;			/* what it got nobody supplied: the want goes on */
+	bool chosen;			/* for this page, and those around it in turn */
+	struct usm_run runs[USM_FAULT_RUNS];
+};
+
+/* Pages of the window without a frame, as a hint: at least the faulting one. */
+unsigned int usm_fault_want(const struct usm_fault *fault);
+
+/*
+ * Claim one frame without asking anybody: any that is free, or what can be had at last.
+ * 0, or what the fault returns; with VM_FAULT_RETRY it has waited and its lock is gone.
+ */
+vm_fault_t usm_fault_claim_any(struct vm_fault *vmf, struct usm_fault *fault);
+
+/* Map what was claimed, and give back what was not needed. VM_FAULT_NOPAGE or _OOM. */
+vm_fault_t usm_fault_finish(struct vm_fault *vmf, struct usm_fault *fault);
+void usm_fault_unclaim(struct usm_fault *fault);
 
 /*
  * Pages that one task maps into empty entries and slots of one locked table, each with a

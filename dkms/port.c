@@ -106,9 +106,11 @@ static long usm_port_tune(struct usm_domain *domain, void __user *arg)
 	if (err)
 		return err;
 	if (!tune.flags || (tune.flags & ~(USM_TUNE_CEILING | USM_TUNE_RESERVE |
-					   USM_TUNE_ORDER | USM_TUNE_DEADLINE)))
+					   USM_TUNE_ORDER | USM_TUNE_DEADLINE |
+					   USM_TUNE_MODE)))
 		return -EINVAL;
-	if (((tune.flags & USM_TUNE_CEILING) && !tune.ceiling) ||
+	if (tune.pad || ((tune.flags & USM_TUNE_MODE) && tune.mode > USM_MODE_UPCALL) ||
+	    ((tune.flags & USM_TUNE_CEILING) && !tune.ceiling) ||
 	    ((tune.flags & USM_TUNE_ORDER) && tune.fault_order > USM_MAX_ORDER) ||
 	    ((tune.flags & USM_TUNE_DEADLINE) &&
 	     (!tune.deadline_ms || tune.deadline_ms > USM_MAX_DEADLINE_MS)))
@@ -123,8 +125,14 @@ static long usm_port_tune(struct usm_domain *domain, void __user *arg)
 		WRITE_ONCE(domain->order, tune.fault_order);
 	if (tune.flags & USM_TUNE_DEADLINE)
 		WRITE_ONCE(domain->deadline_ms, tune.deadline_ms);
+	if (tune.flags & USM_TUNE_MODE) {
+		WRITE_ONCE(domain->mode, tune.mode);
+		usm_supply_let_go(domain);
+	}
 	WRITE_ONCE(domain->limited, false);
 	usm_domain_kick(domain);
+	if (tune.flags & (USM_TUNE_MODE | USM_TUNE_DEADLINE))
+		usm_upcall_dismiss(domain);
 	return 0;
 }
 
@@ -147,15 +155,32 @@ static int usm_command_zero(struct usm_domain *domain, const struct usm_command 
 	return zeroed;
 }
 
+static int usm_command_resolve(struct usm_port *port, const struct usm_command *cmd)
+{
+	u32 capacity = port->domain->capacity;
+
+	if (cmd->node || (cmd->flags & ~USM_RESOLVE_MORE) || cmd->count > USM_MAX_RUN ||
+	    cmd->frame >= capacity || cmd->count > capacity - cmd->frame ||
+	    (!cmd->count && (cmd->flags || cmd->frame || cmd->generation)))
+		return -EINVAL;
+	return usm_upcall_resolve(port->domain, port, cmd);
+}
+
 /* epoch: the arming in which the command was submitted. */
 static int usm_command(struct usm_port *port, u64 epoch, const struct usm_command *cmd)
 {
 	struct usm_domain *domain = port->domain;
 
+	if (cmd->op == USM_CMD_RESOLVE)
+		return usm_command_resolve(port, cmd);
 	if (cmd->flags || (cmd->arg && cmd->op != USM_CMD_EVICT &&
 			   cmd->op != USM_CMD_RESTORE && cmd->op != USM_CMD_LOSE))
 		return -EINVAL;
 	switch (cmd->op) {
+	case USM_CMD_REPEAT:
+		if (cmd->frame || cmd->count || cmd->generation || cmd->node)
+			return -EINVAL;
+		return usm_upcall_repeat(domain, port);
 	case USM_CMD_GROW:
 		if (cmd->frame || cmd->generation || !cmd->count ||
 		    cmd->count > USM_MAX_FRAMES || cmd->node < -1 ||
@@ -203,7 +228,9 @@ static bool usm_command_returns(const struct usm_command *cmd)
 	return cmd->op == USM_CMD_RESTORE || cmd->op == USM_CMD_LOSE;
 }
 
-static long usm_port_submit(struct usm_port *port, void __user *arg)
+/* *wait: whether to wait then, and *timeout for how long, in jiffies. */
+static long usm_port_submit(struct usm_port *port, void __user *arg, bool *wait,
+			    unsigned long *timeout)
 {
 	u64 epoch = READ_ONCE(port->domain->epoch);
 	struct usm_command batch[USM_COMMAND_BATCH];
@@ -215,7 +242,10 @@ static long usm_port_submit(struct usm_port *port, void __user *arg)
 
 	if (err)
 		return err;
-	if (submit.flags || !submit.count || submit.count > USM_MAX_COMMANDS)
+	*wait = submit.flags & USM_SUBMIT_WAIT;
+	*timeout = msecs_to_jiffies(submit.timeout_ms);
+	if ((submit.flags & ~USM_SUBMIT_WAIT) || submit.pad || (!submit.count && !*wait) ||
+	    submit.count > USM_MAX_COMMANDS || (submit.timeout_ms && !*wait))
 		return -EINVAL;
 	user = u64_to_user_ptr(submit.commands);
 	for (submit.done = 0; submit.done < submit.count && !err; submit.done += nr) {
@@ -270,6 +300,8 @@ static long usm_port_ioctl(struct file *file, unsigned int cmd, unsigned long va
 	struct usm_port *port = file->private_data;
 	struct usm_domain *domain = port->domain;
 	void __user *arg = (void __user *)value;
+	unsigned long timeout = 0;
+	bool wait = false;
 	long ret;
 
 	if (_IOC_TYPE(cmd) != USM_IOC_MAGIC)
@@ -292,7 +324,7 @@ static long usm_port_ioctl(struct file *file, unsigned int cmd, unsigned long va
 		ret = usm_port_tune(domain, arg);
 		break;
 	case _IOC_NR(USM_IOC_SUBMIT):
-		ret = usm_port_submit(port, arg);
+		ret = usm_port_submit(port, arg, &wait, &timeout);
 		break;
 	case _IOC_NR(USM_IOC_STAT):
 		ret = usm_port_stat(domain, arg);
@@ -315,7 +347,21 @@ static long usm_port_ioctl(struct file *file, unsigned int cmd, unsigned long va
 		ret = -ENOTTY;
 	}
 	usm_domain_unuse(domain);
+	/* Not a use: the domain may end meanwhile. */
+	if (!ret && wait)
+		ret = usm_events_wait(domain, port, timeout);
 	return ret;
+}
+
+/* Filters of system calls that look at ioctl(2) do not look at this: each fault has one. */
+static ssize_t usm_port_read(struct file *file, char __user *buffer, size_t size, loff_t *at)
+{
+	long err;
+
+	if (size < sizeof(struct usm_submit))
+		return -EINVAL;
+	err = usm_port_ioctl(file, USM_IOC_SUBMIT, (unsigned long)buffer);
+	return err ?: size;
 }
 
 /* ----------------------------------------------------------------------- mmap */
@@ -450,6 +496,7 @@ static int usm_port_release(struct inode *inode, struct file *file)
 static const struct file_operations usm_port_fops = {
 	.owner = THIS_MODULE,
 	.release = usm_port_release,
+	.read = usm_port_read,
 	.unlocked_ioctl = usm_port_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 	.mmap = usm_port_mmap,

@@ -116,7 +116,8 @@ bool usm_table_lock_alloc(struct mm_struct *mm, unsigned long addr,
 
 bool usm_table_lock_fault(struct vm_fault *vmf, struct usm_table *table)
 {
-	return likely(usm_table_lock_pmd(vmf->vma->vm_mm, vmf->pmd, table, 0)) ||
+	return (likely(vmf->pmd) &&
+		likely(usm_table_lock_pmd(vmf->vma->vm_mm, vmf->pmd, table, 0))) ||
 	       usm_table_lock_alloc(vmf->vma->vm_mm, vmf->address, table);
 }
 

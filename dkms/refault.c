@@ -240,8 +240,13 @@ static void usm_refault_ahead(struct usm_refault *refault, unsigned long end)
 		       usm_evicted_page(vault, number)->refs == 1;
 		spin_unlock(&vault->lock);
 		if (away)
-			usm_event_put(domain, USM_EV_AHEAD, space->id, refault->page + i, 0, 1,
-				      usm_evicted_key(vault, number));
+			usm_event_put_quietly(domain, &(struct usm_event){
+				.type = USM_EV_AHEAD,
+				.space = space->id,
+				.page = refault->page + i,
+				.count = 1,
+				.arg = usm_evicted_key(vault, number),
+			});
 	}
 	trace_usm_ahead(space, refault->page + 1, run - 1);
 }

@@ -73,4 +73,8 @@ void usm_stat_fill(struct usm_domain *domain, struct usm_stat *stat)
 	stat->sampled = usm_gauge(domain, USM_N_SAMPLED);
 	stat->sampled_young = usm_gauge(domain, USM_N_SAMPLED_YOUNG);
 	stat->unshared = usm_gauge(domain, USM_N_UNSHARED);
+	stat->mode = READ_ONCE(domain->mode);
+	stat->upcalls = usm_gauge(domain, USM_N_UPCALLS);
+	stat->resolved = usm_gauge(domain, USM_N_RESOLVED);
+	stat->declined = usm_gauge(domain, USM_N_DECLINED);
 }

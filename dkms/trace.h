@@ -22,6 +22,7 @@
 TRACE_DEFINE_ENUM(USM_WAIT_SUPPLY);
 TRACE_DEFINE_ENUM(USM_WAIT_FREED);
 TRACE_DEFINE_ENUM(USM_WAIT_REFAULT);
+TRACE_DEFINE_ENUM(USM_WAIT_UPCALL);
 TRACE_DEFINE_ENUM(USM_FALLBACK_CLOSED);
 TRACE_DEFINE_ENUM(USM_FALLBACK_DEADLINE);
 TRACE_DEFINE_ENUM(USM_FALLBACK_DISARMED);
@@ -39,7 +40,8 @@ TRACE_DEFINE_ENUM(USM_SIGBUS_WRONG);
 	__print_symbolic(why,						\
 		{ USM_WAIT_SUPPLY,	"supply" },			\
 		{ USM_WAIT_FREED,	"freed" },			\
-		{ USM_WAIT_REFAULT,	"refault" })
+		{ USM_WAIT_REFAULT,	"refault" },			\
+		{ USM_WAIT_UPCALL,	"upcall" })
 
 #define usm_show_fallback(why)						\
 	__print_symbolic(why,						\
@@ -598,6 +600,53 @@ DEFINE_EVENT(usm_key, usm_discarded,
 DEFINE_EVENT(usm_key, usm_lost,
 	TP_PROTO(const struct usm_domain *domain, u64 key),
 	TP_ARGS(domain, key));
+
+/* ---------------------------------------------------------------------- upcalls */
+
+TRACE_EVENT(usm_upcall,
+	TP_PROTO(const struct usm_domain *domain, const struct usm_event *event),
+	TP_ARGS(domain, event),
+	TP_STRUCT__entry(
+		__field(u64, domain)
+		__field(u32, space)
+		__field(u32, count)
+		__field(u64, page)
+		__field(u64, key)
+		__field(u32, flags)
+	),
+	TP_fast_assign(
+		__entry->domain = domain->id;
+		__entry->page = event->page;
+		__entry->key = event->arg;
+		__entry->space = event->space;
+		__entry->count = event->count;
+		__entry->flags = event->flags;
+	),
+	TP_printk("domain=%llu space=%u page=%#llx count=%u flags=%#x key=%#llx",
+		  __entry->domain, __entry->space, __entry->page, __entry->count,
+		  __entry->flags, __entry->key)
+);
+
+TRACE_EVENT(usm_resolve,
+	TP_PROTO(const struct usm_domain *domain, u64 key, u32 frame, u32 count, int result),
+	TP_ARGS(domain, key, frame, count, result),
+	TP_STRUCT__entry(
+		__field(u64, domain)
+		__field(u64, key)
+		__field(u32, frame)
+		__field(u32, count)
+		__field(s32, result)
+	),
+	TP_fast_assign(
+		__entry->domain = domain->id;
+		__entry->key = key;
+		__entry->frame = frame;
+		__entry->count = count;
+		__entry->result = result;
+	),
+	TP_printk("domain=%llu key=%#llx frame=%u count=%u result=%d", __entry->domain,
+		  __entry->key, __entry->frame, __entry->count, __entry->result)
+);
 
 #endif /* USM_TRACE_H */
 

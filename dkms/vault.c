@@ -229,7 +229,11 @@ void usm_evicted_put(struct usm_domain *domain, u32 number)
 	spin_unlock(&vault->lock);
 	if (taken) {
 		/* No news for who has brought it back. */
-		usm_event_put(domain, USM_EV_DISCARDED, 0, 0, 0, 1, key);
+		usm_event_put_quietly(domain, &(struct usm_event){
+			.type = USM_EV_DISCARDED,
+			.count = 1,
+			.arg = key,
+		});
 		usm_evicted_free(domain, number, key);
 	} else if (end) {
 		usm_evicted_end(domain, number, key, frame);

@@ -179,6 +179,15 @@ static inline void usm_fault_unlock(struct vm_fault *vmf)
 #endif
 }
 
+/* The flags of the same fault when the mmap lock is held for it. */
+static inline unsigned int usm_fault_flags_mmap(unsigned int flags)
+{
+#ifdef USM_HAVE_VMA_LOCK
+	flags &= ~FAULT_FLAG_VMA_LOCK;
+#endif
+	return flags;
+}
+
 /* Has the current task locked the mm for writing? No function says by whom. */
 static inline bool usm_mmap_write_owned(struct mm_struct *mm)
 {

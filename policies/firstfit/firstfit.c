@@ -53,6 +53,24 @@ static uint32_t firstfit_supply(void *state, const struct usm_supply_request *re
 	return n;
 }
 
+/* With fault.mode=upcall: the lowest run that serves the fault as far as there is one. */
+static uint32_t firstfit_fault(void *state, const struct usm_fault_request *request,
+			       struct usm_run *runs, uint32_t capacity)
+{
+	const struct usm_host *host = ((const struct firstfit *)state)->host;
+	unsigned int order = host->fault_order;
+	uint32_t frame;
+
+	while (order && 1u << order > request->frames)
+		order--;
+	while ((frame = host->find(host, 0, order)) == USM_FRAME_NOWHERE && order)
+		order--;
+	if (frame == USM_FRAME_NOWHERE)
+		return 0;
+	runs[0] = (struct usm_run){ .frame = frame, .count = 1u << order };
+	return 1;
+}
+
 const struct usm_policy usm_policy = {
 	.abi = USM_POLICY_ABI,
 	.size = sizeof(struct usm_policy),
@@ -61,4 +79,5 @@ const struct usm_policy usm_policy = {
 	.init = firstfit_init,
 	.fini = free,
 	.supply = firstfit_supply,
+	.fault = firstfit_fault,
 };

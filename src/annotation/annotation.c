@@ -165,8 +165,19 @@ static int read_deadline(struct reader *reader, const cJSON *value)
 			    &reader->annotation->deadline_ms);
 }
 
+static int read_mode(struct reader *reader, const cJSON *value)
+{
+	const char *mode = cJSON_IsString(value) ? value->valuestring : "";
+
+	if (strcmp(mode, "supply") && strcmp(mode, "upcall"))
+		return refuse_value(reader, value, "\"supply\" or \"upcall\"");
+	reader->annotation->upcall = !strcmp(mode, "upcall");
+	return 0;
+}
+
 static const struct key fault_keys[] = {
 	{ "order", read_order },
+	{ "mode", read_mode },
 	{ }
 };
 
@@ -346,6 +357,11 @@ bool usm_annotation_name_valid(const char *name)
 	return length <= USM_ANNOTATION_MAX_NAME && !name[length];
 }
 
+const char *usm_annotation_mode(const struct usm_annotation *annotation)
+{
+	return annotation->upcall ? "upcall" : "supply";
+}
+
 static cJSON *store_to_json(uint64_t quota)
 {
 	cleanup_json cJSON *store = cJSON_CreateObject();
@@ -371,6 +387,7 @@ cJSON *usm_annotation_to_json(const struct usm_annotation *annotation)
 	if (annotation->has_reserve)
 		r |= usm_json_add_string(root, "reserve", usm_size_exact(annotation->reserve, size));
 	r |= usm_json_add_u64(fault, "order", annotation->fault_order);
+	r |= usm_json_add_string(fault, "mode", usm_annotation_mode(annotation));
 	r |= usm_json_add_item(root, "fault", usm_steal_ptr(fault));
 	r |= usm_json_add_u64(root, "deadline", annotation->deadline_ms);
 	if (annotation->has_store_quota)

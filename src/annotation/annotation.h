@@ -37,6 +37,7 @@ struct usm_annotation {
 	bool has_reserve;	/* false: the admin's default */
 	uint64_t reserve;	/* bytes */
 	unsigned int fault_order;
+	bool upcall;		/* fault.mode: each fault asks the policy */
 	unsigned int deadline_ms;
 	bool has_store_quota;	/* false: the admin's default */
 	uint64_t store_quota;	/* bytes that evicted pages may take; 0: none are evicted */
@@ -60,6 +61,9 @@ int usm_annotation_parse_required(const char *text, size_t length, bool *require
 
 /* Whether `name` has the form of a policy's name, [a-z][a-z0-9-]{0,31}. */
 bool usm_annotation_name_valid(const char *name);
+
+/* The word for how its faults are answered. */
+const char *usm_annotation_mode(const struct usm_annotation *annotation);
 
 /* Normal form, with all defaults written out; NULL without memory. */
 cJSON *usm_annotation_to_json(const struct usm_annotation *annotation);

@@ -150,6 +150,25 @@ int usm_device_submit(int domain_fd, struct usm_command *commands, size_t count)
 	return 0;
 }
 
+int usm_device_exchange(int domain_fd, struct usm_command *commands, uint32_t count,
+			uint32_t timeout_ms)
+{
+	struct usm_submit submit = {
+		.size = sizeof(submit),
+		.flags = USM_SUBMIT_WAIT,
+		.commands = (uintptr_t)commands,
+		.count = count,
+		.timeout_ms = timeout_ms,
+	};
+	/* The same as the ioctl, which costs as much again where it is filtered. */
+	int r = read(domain_fd, &submit, sizeof(submit)) < 0 ? -errno : 0;
+
+	/* A signal may end the wait, and may come before it: what was left out is done. */
+	if (r != -EINTR || submit.done >= count)
+		return r == -EINTR ? 0 : r;
+	return usm_device_submit(domain_fd, commands + submit.done, count - submit.done);
+}
+
 int usm_device_kick(int domain_fd)
 {
 	return device_ioctl(domain_fd, USM_IOC_KICK, NULL);

@@ -57,6 +57,13 @@ int usm_device_tune(int domain_fd, struct usm_tune *tune);
  */
 int usm_device_submit(int domain_fd, struct usm_command *commands, size_t count);
 
+/*
+ * The same for at most USM_MAX_COMMANDS, none included, and then wait for an event, a
+ * signal, or this time. Returns 0 in all of these cases.
+ */
+int usm_device_exchange(int domain_fd, struct usm_command *commands, uint32_t count,
+			uint32_t timeout_ms);
+
 /* After a round of supplying: the faults that wait look again. */
 int usm_device_kick(int domain_fd);
 

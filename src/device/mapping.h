@@ -75,6 +75,14 @@ void usm_supply_set_low(struct usm_mapping *mapping, uint32_t cpu, uint32_t entr
  */
 bool usm_supply_put(struct usm_mapping *mapping, uint32_t cpu, uint64_t entry);
 
+/* Whether there is an event. */
+static inline bool usm_event_pending(const struct usm_mapping *mapping)
+{
+	const struct usm_ring *ring = mapping->events.ring;
+
+	return __atomic_load_n(&ring->head, __ATOMIC_ACQUIRE) != ring->tail;
+}
+
 /* The next event, oldest first. False: there is none. */
 bool usm_event_get(struct usm_mapping *mapping, struct usm_event *event);
 

@@ -115,6 +115,10 @@ const struct usm_stat_field usm_stat_fields[] = {
 	FIELD(sampled),
 	FIELD(sampled_young),
 	FIELD(unshared),
+	FIELD(mode),
+	FIELD(upcalls),
+	FIELD(resolved),
+	FIELD(declined),
 	{ .name = NULL },
 };
 

@@ -42,6 +42,13 @@ struct usm_answer usm_answer_check(struct usm_frameset *idle, const struct usm_r
 
 	if (returned > capacity)
 		return wrong(USM_ANSWER_TOO_MANY_RUNS, returned, 0);
+	/* Most answers to a fault: nothing in it can be there twice. */
+	if (returned == 1) {
+		answer = run_check(idle, runs, 0);
+		if (!answer.verdict && runs[0].count > wanted)
+			answer = wrong(USM_ANSWER_TOO_MANY_FRAMES, 0, runs[0].frame);
+		return answer;
+	}
 
 	/*
 	 * What an earlier run holds is taken out for the time of the check, so

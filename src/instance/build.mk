@@ -6,7 +6,7 @@ INSTANCE_PKGS	:= libsystemd libcjson libseccomp liblz4
 INSTANCE_INCLUDES := $(DEVICE_INCLUDES) -Isrc/common -Isrc/sdk
 INSTANCE_CORE	:= $(addprefix src/instance/,answer.c config.c engine.c events.c eviction.c \
 			frameset.c growth.c host.c index.c journal.c lane.c lz4.c memstore.c \
-			parameters.c ration.c sampler.c slab.c sum.c sum_avx2.c vault.c)
+			parameters.c ration.c sampler.c slab.c sum.c sum_avx2.c upcall.c vault.c)
 INSTANCE_LOADER	:= $(addprefix src/instance/,policy.c rehearsal.c)
 INSTANCE_SHELL	:= $(addprefix src/instance/,link.c main.c sandbox.c serve.c stores.c)
 

@@ -64,6 +64,23 @@ static int numbers_read(struct usm_instance_config *config, const cJSON *root,
 	return usm_json_get_u64(root, "store_quota", &config->store_quota, err);
 }
 
+static int mode_read(struct usm_instance_config *config, const cJSON *root, struct usm_error *err)
+{
+	const char *mode;
+	int r;
+
+	/* Of a usmd that knows only one. */
+	if (!cJSON_HasObjectItem(root, "fault_mode"))
+		return 0;
+	r = usm_json_get_string(root, "fault_mode", &mode, err);
+	if (r < 0)
+		return r;
+	config->upcall = !strcmp(mode, "upcall");
+	if (!config->upcall && strcmp(mode, "supply"))
+		return usm_error_set(err, EINVAL, "there is no fault_mode \"%.32s\"", mode);
+	return 0;
+}
+
 int usm_instance_config_parse(struct usm_instance_config *config, const char *domain,
 			      const char *text, size_t length, struct usm_error *err)
 {
@@ -84,6 +101,8 @@ int usm_instance_config_parse(struct usm_instance_config *config, const char *do
 		r = text_copy(root, "policy", &c.policy, err);
 	if (!r)
 		r = numbers_read(&c, root, err);
+	if (!r)
+		r = mode_read(&c, root, err);
 	if (r < 0)
 		return r;
 

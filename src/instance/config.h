@@ -3,6 +3,7 @@
 #ifndef USM_INSTANCE_CONFIG_H
 #define USM_INSTANCE_CONFIG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,14 +18,15 @@ struct usm_instance_config {
 	char *policy;
 	uint64_t memory;	/* bytes: the ceiling */
 	uint32_t fault_order;
+	bool upcall;		/* each fault asks the policy */
 	uint64_t store_quota;	/* bytes that evicted pages may take; 0: none are evicted */
 	cJSON *parameters;	/* NULL: none */
 };
 
 /*
  * Parse the message for domain `domain` (decimal): {"domain":"ID","container":...,
- * "policy":...,"memory":bytes,"fault_order":n,"store_quota":bytes,"parameters":{...}},
- * where the quota may be missing. Members that
+ * "policy":...,"memory":bytes,"fault_order":n,"fault_mode":"supply"|"upcall",
+ * "store_quota":bytes,"parameters":{...}}, where mode and quota may be missing. Members that
  * are not known are passed over: usmd may be newer. -EBADMSG: not JSON, or a
  * member has another type; -EINVAL: out of range, or of another domain; -ENOENT:
  * a member is missing. *config is untouched on failure.

@@ -70,6 +70,7 @@ void usm_engine_reset(struct usm_engine *engine, uint64_t now)
 	engine->fallback = 0;
 	engine->armed = true;
 	engine->empty = false;
+	engine->upcalls = (struct usm_upcalls){};
 	usm_lanes_reset(engine->lanes, engine->setup.mapping);
 	usm_index_reset(&engine->index, engine->setup.mapping);
 	if (policy->rescan)
@@ -174,9 +175,17 @@ int usm_engine_turn(struct usm_engine *engine, uint64_t now)
 		return engine->failed;
 	if (r == USM_ENGINE_MORE)
 		more = r;
-	usm_lanes_reap(engine);
+	if (engine->setup.upcall) {
+		r = usm_upcall_flush(engine);
+		if (!r && engine->armed)
+			r = usm_upcall_repeat(engine);
+		if (r < 0)
+			return r;
+	} else {
+		usm_lanes_reap(engine);
+	}
 
-	if (engine->armed) {
+	if (engine->armed && !engine->setup.upcall) {
 		r = usm_lanes_fill(engine);
 		if (r < 0)
 			return r;

@@ -27,6 +27,7 @@
 #include "parameters.h"
 #include "ration.h"
 #include "sampler.h"
+#include "upcall.h"
 
 /*
  * Frames that are zeroed, and put into a ring that is not empty, at a time: 1
@@ -54,6 +55,9 @@
 struct usm_engine_ops {
 	int (*submit)(void *context, struct usm_command *commands, uint32_t count);
 	int (*kick)(void *context);	/* -EPERM: not armed (any more); no harm */
+	/* Submit, then wait for an event, for so long at the most. Upcall mode only. */
+	int (*exchange)(void *context, struct usm_command *commands, uint32_t count,
+			uint32_t timeout_ms);
 };
 
 struct usm_engine_setup {
@@ -62,6 +66,7 @@ struct usm_engine_setup {
 	struct usm_parameters *parameters;	/* the same */
 	uint32_t fault_order;
 	uint32_t ceiling;			/* frames */
+	bool upcall;				/* each fault asks the policy, which has fault() */
 	const struct usm_engine_ops *ops;
 	void *context;
 };
@@ -92,6 +97,7 @@ struct usm_engine {
 	struct usm_sampler sampler;
 	struct usm_vault *vault;	/* NULL: nothing is evicted, nor ever was */
 	struct usm_lane *lanes;
+	struct usm_upcalls upcalls;
 	void *state;		/* the policy's */
 	bool begun;		/* init() was called */
 	bool armed;		/* supply makes sense */

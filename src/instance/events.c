@@ -65,6 +65,15 @@ static void refault(struct usm_engine *engine, uint64_t key, bool ahead)
 		engine->failed = r;
 }
 
+static void fault(struct usm_engine *engine, const struct usm_event *event)
+{
+	/* Asked before the mode was another, or before the domain fell back. */
+	int r = engine->setup.upcall && engine->armed ? usm_upcall_handle(engine, event) : 0;
+
+	if (r < 0)
+		engine->failed = r;
+}
+
 static void handle(struct usm_engine *engine, const struct usm_event *event)
 {
 	const struct usm_policy *policy = engine->setup.policy;
@@ -122,6 +131,9 @@ static void handle(struct usm_engine *engine, const struct usm_event *event)
 	case USM_EV_AHEAD:
 		refault(engine, event->arg, true);
 		break;
+	case USM_EV_FAULT:
+		fault(engine, event);
+		break;
 	case USM_EV_DISCARDED:
 		if (engine->vault)
 			usm_vault_discarded(engine->vault, event->arg);
@@ -165,6 +177,7 @@ int usm_events_drain(struct usm_engine *engine, uint32_t most)
 		engine->lost = lost;
 		engine->empty = false;
 		engine->stale = true;
+		engine->upcalls.unanswered = true;
 		usm_index_refresh(&engine->index, mapping, 0, mapping->frames);
 		usm_growth_answered(&engine->growth, false);
 		engine->runtime.growing = false;

@@ -171,6 +171,10 @@ uint32_t usm_frameset_find(const struct usm_frameset *set, uint32_t from, unsign
 
 	if (from >= set->frames)
 		return USM_FRAMESET_NONE;
+	if (!wide && !array[index]) {
+		index = word_next(set, index, words);
+		mask = ~UINT64_C(0);
+	}
 
 	while (index < words) {
 		uint64_t starts = word_runs(array[index], order - shift) & mask;

@@ -198,6 +198,7 @@ static int policy_rehearse(struct instance *in, struct usm_error *err)
 		.parameters = in->config.parameters,
 		.fault_order = in->config.fault_order,
 		.ceiling = ceiling(in),
+		.upcall = in->config.upcall,
 	}, err);
 }
 
@@ -218,6 +219,7 @@ static int policy_begin(struct instance *in, struct usm_error *err)
 		.parameters = &in->parameters,
 		.fault_order = in->config.fault_order,
 		.ceiling = ceiling(in),
+		.upcall = in->config.upcall,
 		.ops = &usm_serve_ops,
 		.context = &in->domain_fd,
 	});

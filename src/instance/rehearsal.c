@@ -22,11 +22,15 @@
 #define REHEARSAL_EVICTIONS	64
 #define REHEARSAL_VICTIMS	32
 
+/* Faults that ask before the next turn, of processes that touch memory side by side. */
+#define REHEARSAL_FAULTS	8
+
 /* The mapping of the real table with rings of our own. */
 struct stage {
 	struct usm_mapping mapping;
-	struct usm_ring *events;
 	uint64_t now;
+	uint64_t key;		/* of the fault that asked last */
+	uint32_t resolved;	/* frames that faults got */
 };
 
 static int ring_build(struct usm_mapped_ring *ring, const struct usm_mapped_ring *like,
@@ -74,11 +78,56 @@ static void stage_consume(struct stage *stage)
 	}
 }
 
-/* Commands are left undone: the real table is not for the rehearsal to change. */
+static void stage_event(struct stage *stage, const struct usm_event *event)
+{
+	struct usm_mapped_ring *events = &stage->mapping.events;
+	struct usm_ring *ring = events->ring;
+
+	if (ring->head - ring->tail == events->entries)
+		return;
+	memcpy(events->base + (size_t)(ring->head & (events->entries - 1)) * events->entry_size,
+	       event, sizeof(*event));
+	ring->head++;
+}
+
+/* The module's part in upcall mode: faults of every kind and size. */
+static void stage_touch(struct stage *stage, unsigned int order)
+{
+	for (uint32_t i = 0; i < REHEARSAL_FAULTS; i++) {
+		uint64_t key = ++stage->key;
+
+		stage_event(stage, &(struct usm_event){
+			.type = USM_EV_FAULT,
+			.flags = key % (2 * USM_FAULT_REMOTE),
+			.space = 1 + key % 3,
+			.page = key << order,
+			.frame = key % (stage->mapping.rings ?: 1),
+			.count = 1 + key % (1u << order),
+			.arg = key,
+		});
+	}
+}
+
+/*
+ * Commands are left undone: the real table is not for the rehearsal to change. What a
+ * fault got is FREE there, so it comes back at once.
+ */
 static int stage_submit(void *context, struct usm_command *commands, uint32_t count)
 {
-	for (uint32_t i = 0; i < count; i++)
+	struct stage *stage = context;
+
+	for (uint32_t i = 0; i < count; i++) {
 		commands[i].result = 0;
+		if (commands[i].op != USM_CMD_RESOLVE || !commands[i].count)
+			continue;
+		commands[i].result = (int32_t)commands[i].count;
+		stage->resolved += commands[i].count;
+		stage_event(stage, &(struct usm_event){
+			.type = USM_EV_FREED,
+			.frame = commands[i].frame,
+			.count = commands[i].count,
+		});
+	}
 	return 0;
 }
 
@@ -134,6 +183,9 @@ static int perform(const struct usm_rehearsal *rehearsal, struct usm_error *err)
 	r = usm_policy_load(&object, rehearsal->directory, rehearsal->policy, err);
 	if (r < 0)
 		return r;
+	if (rehearsal->upcall && !object.policy.fault)
+		return usm_error_set(err, EPROTO, "policy %s has no fault(): it cannot serve with "
+				     "fault.mode=upcall", rehearsal->policy);
 	r = usm_parameters_init(&parameters, rehearsal->parameters, err);
 	if (r < 0)
 		return r;
@@ -145,7 +197,9 @@ static int perform(const struct usm_rehearsal *rehearsal, struct usm_error *err)
 			.parameters = &parameters,
 			.fault_order = rehearsal->fault_order,
 			.ceiling = rehearsal->ceiling,
+			.upcall = rehearsal->upcall,
 			.ops = &ops,
+			.context = &stage,
 		});
 	if (r)
 		return usm_error_oom(err);
@@ -160,6 +214,8 @@ static int perform(const struct usm_rehearsal *rehearsal, struct usm_error *err)
 		 * Taken frames still say FREE in the real table, so they come back
 		 * into circulation, and the policy hears of them by freed().
 		 */
+		if (rehearsal->upcall)
+			stage_touch(&stage, rehearsal->fault_order);
 		if (usm_engine_turn(&engine, ++stage.now) == USM_ENGINE_IDLE)
 			stage_consume(&stage);
 	}
@@ -171,6 +227,10 @@ static int perform(const struct usm_rehearsal *rehearsal, struct usm_error *err)
 	if (idle && !engine.put)
 		return usm_error_set(err, EPROTO, "policy %s supplied nothing in its rehearsal, "
 				     "although %u frames were free", rehearsal->policy, idle);
+	/* By the module's word, beside ours. */
+	if (rehearsal->upcall && idle && !stage.resolved)
+		return usm_error_set(err, EPROTO, "policy %s answered no fault in its rehearsal",
+				     rehearsal->policy);
 
 	/* The end is part of it. What is left is the process's to free. */
 	usm_engine_done(&engine);

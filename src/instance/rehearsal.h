@@ -22,6 +22,7 @@ struct usm_rehearsal {
 	const cJSON *parameters;	/* may be NULL */
 	uint32_t fault_order;
 	uint32_t ceiling;		/* frames */
+	bool upcall;			/* each fault asks the policy */
 	unsigned int seconds;		/* 0: USM_REHEARSAL_SECONDS */
 };
 

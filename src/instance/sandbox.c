@@ -66,6 +66,9 @@ static int rules_add(scmp_filter_ctx filter)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
 				     SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
 
+	/* It is asked for most: in upcall mode for each fault. */
+	if (!r)
+		r = seccomp_syscall_priority(filter, SCMP_SYS(ioctl), 255);
 	/* The domain's: the device knows them by type and number alone. Which of
 	 * them work is up to the descriptor, and it is the only one of its kind. */
 	if (!r)

@@ -26,14 +26,29 @@ static int serve_kick(void *context)
 	return usm_device_kick(*(const int *)context);
 }
 
-const struct usm_engine_ops usm_serve_ops = { .submit = serve_submit, .kick = serve_kick };
+static int serve_exchange(void *context, struct usm_command *commands, uint32_t count,
+			  uint32_t timeout_ms)
+{
+	return usm_device_exchange(*(const int *)context, commands, count, timeout_ms);
+}
 
-static uint64_t now_ns(void)
+const struct usm_engine_ops usm_serve_ops = {
+	.submit = serve_submit,
+	.kick = serve_kick,
+	.exchange = serve_exchange,
+};
+
+static uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(clock, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static uint64_t now_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
 }
 
 static uint64_t now_usec(void)
@@ -148,10 +163,23 @@ static int stores_open(struct usm_serve *serve)
 	return 0;
 }
 
+/* usmd has bound it so; but an older one may have, for another annotation. */
+static int mode_set(struct usm_serve *serve)
+{
+	uint32_t mode = serve->engine->setup.upcall ? USM_MODE_UPCALL : USM_MODE_SUPPLY;
+	struct usm_tune tune = { .flags = USM_TUNE_MODE, .mode = mode };
+	struct usm_stat stat;
+	int r = usm_device_stat(serve->domain_fd, &stat);
+
+	return r < 0 || stat.mode == mode ? r : usm_device_tune(serve->domain_fd, &tune);
+}
+
 static int arm(struct usm_serve *serve)
 {
 	int r = usm_device_arm(serve->domain_fd, &serve->epoch);
 
+	if (!r)
+		r = mode_set(serve);
 	if (r < 0)
 		return r;
 	/* An earlier instance may have written to them until now. */
@@ -264,11 +292,35 @@ static int hung_up(struct usm_serve *serve)
 	return work(serve);
 }
 
+/*
+ * Upcall mode: faults come in a row, each with one system call, and the loop has its turn
+ * between two rows or when one is long.
+ */
+static int rounds(struct usm_serve *serve)
+{
+	int left = USM_SERVE_ROUNDS, r, s;
+
+	do {
+		r = work(serve);
+		while (r >= 0 && left-- > 0) {
+			s = usm_upcall_round(serve->engine, clock_ns(CLOCK_MONOTONIC_COARSE));
+			if (s < 0)
+				return domain_failed(serve, s);
+			if (s != USM_UPCALL_ROUND)
+				break;
+		}
+	} while (r >= 0 && left > 0 && s == USM_UPCALL_TURN);
+	/* What the last rounds have left to do. */
+	return r < 0 ? r : work(serve);
+}
+
 static int on_domain(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
 	struct usm_serve *serve = userdata;
 
-	return revents & (EPOLLHUP | EPOLLERR) ? hung_up(serve) : work(serve);
+	if (revents & (EPOLLHUP | EPOLLERR))
+		return hung_up(serve);
+	return serve->engine->setup.upcall ? rounds(serve) : work(serve);
 }
 
 static int on_more(sd_event_source *source, void *userdata)
@@ -375,8 +427,10 @@ static int sources_add(struct usm_serve *serve)
 			    serve);
 	if (r < 0)
 		return r;
-	/* Its events come before everything else, what is left of a turn comes last. */
-	sd_event_source_set_priority(serve->on_domain, SD_EVENT_PRIORITY_IMPORTANT);
+	/* Its events come before everything else, what is left of a turn comes last. Where
+	 * they never end, the rest has its turn between rows of them. */
+	sd_event_source_set_priority(serve->on_domain, serve->engine->setup.upcall ?
+				     SD_EVENT_PRIORITY_NORMAL : SD_EVENT_PRIORITY_IMPORTANT);
 
 	r = sd_event_add_defer(serve->event, &serve->on_more, on_more, serve);
 	if (r < 0)

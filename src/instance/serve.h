@@ -31,6 +31,9 @@
 /* STATUS= of the unit is renewed every so many ticks: it is for people. */
 #define USM_SERVE_STATUS_TICKS		10
 
+/* Of upcall mode, until the loop looks at what else there is: some 10 ms of faults. */
+#define USM_SERVE_ROUNDS		2048
+
 struct usm_serve {
 	/* set by the caller, which keeps owning them */
 	struct usm_engine *engine;

@@ -169,8 +169,13 @@ static int print_faults(const cJSON *container, const cJSON *stat)
 {
 	int r = heading("faults");
 
+	r |= line("fault mode", usmctl_text(container, "fault_mode"));
 	r |= line("fault order", order(stat));
 	r |= line("faults", usmctl_count(container, "faults"));
+	if (usmctl_number(stat, "upcalls") > 0) {
+		r |= line("faults that asked", usmctl_count(stat, "upcalls"));
+		r |= line("left to the module", usmctl_count(stat, "declined"));
+	}
 	r |= line("pages mapped", usmctl_count(container, "fault_pages"));
 	r |= line("faults saved", usmctl_count(container, "faults_saved"));
 	r |= print_orders(stat);

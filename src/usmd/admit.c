@@ -34,6 +34,11 @@ static int request_take(struct usm_manager *m, const struct usm_admission *a,
 	if (!usm_config_allows(&m->config, policy))
 		return usm_error_set(err, EPERM, "the administrator does not allow policy %s",
 				     policy);
+	if (c->annotation.upcall && !m->config.allow_upcall)
+		return usm_error_set(err, EPERM, "the administrator does not allow fault.mode=upcall");
+	if (c->annotation.upcall && !(m->query.modes & 1u << USM_MODE_UPCALL))
+		return usm_error_set(err, EOPNOTSUPP, "the module is older than usmd and does not "
+				     "know fault.mode=upcall");
 	if (asprintf(&object, "%s/%s.so", m->options.policies, policy) < 0)
 		return usm_error_oom(err);
 	if (access(object, R_OK) < 0)

@@ -73,6 +73,15 @@ static int set_count(struct usm_config *config, void *target, const char *value,
 	return 0;
 }
 
+static int set_bool(struct usm_config *config, void *target, const char *value,
+		    struct usm_error *err)
+{
+	if (strcmp(value, "yes") && strcmp(value, "no"))
+		return usm_error_set(err, EINVAL, "is neither yes nor no");
+	*(bool *)target = !strcmp(value, "yes");
+	return 0;
+}
+
 static void strv_free(char **list)
 {
 	for (char **p = list; list && *p; p++)
@@ -128,6 +137,7 @@ static const struct key keys[] = {
 	{ "limits", "max_containers", set_count, AT(max_containers) },
 	{ "limits", "max_memory_per_container", set_size, AT(max_memory) },
 	{ "limits", "max_store_per_container", set_any_size, AT(max_store) },
+	{ "limits", "allow_upcall", set_bool, AT(allow_upcall) },
 	{ "limits", "allowed_policies", set_policies, AT(allowed_policies) },
 	{ "runtimes", "crun", set_directory, AT(runtimes.crun) },
 	{ "runtimes", "podman", set_directory, AT(runtimes.podman) },
@@ -142,6 +152,7 @@ int usm_config_init(struct usm_config *config, struct usm_error *err)
 		.max_containers = DEFAULT_MAX_CONTAINERS,
 		.max_memory = USM_BUDGET_UNLIMITED,
 		.max_store = USM_BUDGET_UNLIMITED,
+		.allow_upcall = true,
 	};
 
 	if (usm_runtime_paths_init(&fresh.runtimes) < 0) {

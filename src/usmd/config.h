@@ -16,6 +16,7 @@ struct usm_config {
 	uint64_t reserve;		/* bytes */
 	uint32_t max_containers;
 	uint64_t max_memory;		/* bytes a container; USM_BUDGET_UNLIMITED */
+	bool allow_upcall;
 	uint64_t max_store;		/* the same, of evicted pages */
 	char **allowed_policies;	/* ends with NULL; NULL: whatever is installed */
 	struct usm_runtime_paths runtimes;

@@ -147,6 +147,8 @@ cJSON *usm_describe_container(const struct usm_manager *m, const struct usm_cont
 	r |= usm_json_add_item(root, "supply", supply_describe(m, &c->stat));
 	r |= usm_json_add_item(root, "store", store_describe(c));
 	r |= usm_json_add_item(root, "cgroup_memory", memory_describe(&usage));
+	r |= usm_json_add_string(root, "fault_mode", c->stat.mode == USM_MODE_UPCALL ?
+				 "upcall" : "supply");
 	r |= usm_json_add_string(root, "annotation", c->request);
 	r |= usm_json_add_string(root, "domain", c->domain_text);
 	r |= usm_json_add_u64(root, "processes", usage.processes);

@@ -9,7 +9,7 @@ int usm_domain_bind(int device_fd, int cgroup_fd, struct usm_container *c,
 {
 	struct usm_bind bind = {
 		.cgroup_fd = cgroup_fd,
-		.mode = USM_MODE_SUPPLY,
+		.mode = c->annotation.upcall ? USM_MODE_UPCALL : USM_MODE_SUPPLY,
 		.ceiling = c->budget.ceiling / USM_BUDGET_PAGE,
 		.reserve = c->budget.reserve,
 		.fault_order = c->annotation.fault_order,

@@ -6,7 +6,7 @@
  *
  *	-> {"hello":true,"domain":"ID","armed":BOOL}
  *	<- {"domain":"ID","container":...,"policy":...,"memory":...,
- *	    "fault_order":...,"store_quota":...,"parameters":{...}}
+ *	    "fault_order":...,"fault_mode":...,"store_quota":...,"parameters":{...}}
  *	   with a domain descriptor, only if it said that it is not armed
  *	-> {"state":"armed","epoch":N} | {"state":"failed","message":...} |
  *	   {"state":"store","quota":N,"used":N,"data":N,"pages":N}

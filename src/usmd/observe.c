@@ -161,6 +161,7 @@ static cJSON *setup_describe(const struct usm_container *c)
 	r |= usm_json_add_string(root, "policy", c->annotation.policy);
 	r |= usm_json_add_u64(root, "memory", c->budget.ceiling);
 	r |= usm_json_add_u64(root, "fault_order", c->annotation.fault_order);
+	r |= usm_json_add_string(root, "fault_mode", usm_annotation_mode(&c->annotation));
 	r |= usm_json_add_u64(root, "store_quota", c->budget.store);
 	r |= usm_json_add_item(root, "parameters", cJSON_Duplicate(c->annotation.parameters, true));
 	if (r < 0) {

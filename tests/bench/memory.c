@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * bench-memory [--huge] [--first-touch] - what anonymous memory costs a program:
+ * bench-memory [--huge] [--first-touch] [--userfaultfd] - what anonymous memory costs a program:
  * nanoseconds a page for the first touch, for giving pages back, for fork and for the
  * copy on write after it, and for mmap and munmap. In a guest that counts instructions
  * a nanosecond is one.
@@ -11,15 +11,24 @@
  * wants to, and without what the same wait costs when nothing was touched. It includes
  * zeroing, the policy and the kernel's threads. Of the rest, "all" is what passed on the
  * clock.
+ *
+ * --userfaultfd: only the first touch, of memory whose faults a thread of this program
+ * answers with UFFDIO_ZEROPAGE, as soon as it has read of one: nothing is cheaper there.
  */
 #include <err.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
+#include <linux/userfaultfd.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -170,6 +179,42 @@ static struct cost first_touch(char *p, struct cost *given, unsigned long *fault
 	return cost;
 }
 
+static void *answer(void *arg)
+{
+	int uffd = *(int *)arg;
+	struct uffd_msg message;
+
+	for (;;) {
+		struct uffdio_zeropage zero = { .range.len = PAGE };
+
+		if (read(uffd, &message, sizeof(message)) != sizeof(message))
+			err(EXIT_FAILURE, "read of a fault");
+		zero.range.start = message.arg.pagefault.address & -PAGE;
+		if (ioctl(uffd, UFFDIO_ZEROPAGE, &zero) < 0)
+			err(EXIT_FAILURE, "UFFDIO_ZEROPAGE");
+	}
+	return NULL;
+}
+
+static void answer_start(char *p)
+{
+	struct uffdio_register range = {
+		.range = { .start = (uintptr_t)p, .len = PAGES * PAGE },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	struct uffdio_api api = { .api = UFFD_API };
+	static int uffd;
+	pthread_t thread;
+
+	uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+	if (uffd < 0 || ioctl(uffd, UFFDIO_API, &api) < 0 ||
+	    ioctl(uffd, UFFDIO_REGISTER, &range) < 0)
+		err(EXIT_FAILURE, "userfaultfd");
+	errno = pthread_create(&thread, NULL, answer, &uffd);
+	if (errno)
+		err(EXIT_FAILURE, "pthread_create");
+}
+
 static void others(char *p)
 {
 	static struct cost given[ROUNDS], forked[ROUNDS], copied[ROUNDS], mapped[ROUNDS];
@@ -191,13 +236,14 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "huge", no_argument, NULL, 'h' },
 		{ "first-touch", no_argument, NULL, 'f' },
+		{ "userfaultfd", no_argument, NULL, 'u' },
 		{}
 	};
 	/* Unless asked for, small pages: what is compared is the way to answer a fault. */
 	int advice = MADV_NOHUGEPAGE, option;
 	struct cost touched[ROUNDS], given;
 	unsigned long faulted = 0;
-	bool all = true;
+	bool all = true, watched = false;
 	char *p;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -205,6 +251,9 @@ int main(int argc, char **argv)
 		case 'h':
 			advice = MADV_HUGEPAGE;
 			break;
+		case 'u':
+			watched = true;
+			/* fallthrough */
 		case 'f':
 			all = false;
 			break;
@@ -217,6 +266,8 @@ int main(int argc, char **argv)
 	if (madvise(p, PAGES * PAGE, advice) < 0 && advice == MADV_HUGEPAGE)
 		err(EXIT_FAILURE, "MADV_HUGEPAGE");
 	meter_start();
+	if (watched)
+		answer_start(p);
 	/* The first round is everybody's first. */
 	for (int i = -1; i < ROUNDS; i++)
 		touched[i < 0 ? 0 : i] = first_touch(p, &given, &faulted);

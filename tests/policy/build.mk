@@ -14,6 +14,7 @@ policy_test = $(eval $(call usm_unit_test,policy/test-$(1),$(O)/san/tests/policy
 $(call policy_test,frameset)
 $(call policy_test,plan)
 $(call policy_test,firstfit)
+$(call policy_test,upcall)
 $(call policy_test,hostile)
 $(call policy_test,store)
 $(call policy_test,vault)
@@ -27,7 +28,7 @@ $(O)/tests/policy/hostile/%.so: tests/policy/hostile/%.c src/sdk/usm/policy.h
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS_COMMON) -Isrc/sdk -fPIC -fvisibility=hidden -shared -Wl,-z,defs -o $@ $<
 
-$(O)/tests/policy/test-firstfit: | $(O)/policies/firstfit.so
+$(O)/tests/policy/test-firstfit $(O)/tests/policy/test-upcall: | $(O)/policies/firstfit.so
 $(O)/tests/policy/test-clock: | $(O)/policies/clock.so
 $(O)/tests/policy/test-hostile: | $(HOSTILE_POLICIES)
 

@@ -303,9 +303,72 @@ static int32_t command_run(struct model *model, const struct usm_command *comman
 	return n;
 }
 
+static void asker_post(struct model *model, uint32_t index)
+{
+	const struct model_asker *asker = &model->askers[index];
+
+	model_post(model, &(struct usm_event){
+		.type = USM_EV_FAULT, .space = 1, .page = asker->page, .count = asker->pages,
+		.arg = index + 1, .flags = USM_FAULT_USER,
+	});
+}
+
+struct model_asker *model_ask(struct model *model, uint64_t page, uint32_t pages)
+{
+	struct model_asker *asker = &model->askers[model->asked];
+
+	if (model->asked == MODEL_ASKERS)
+		abort();
+	*asker = (struct model_asker){ .page = page, .pages = pages };
+	asker_post(model, model->asked++);
+	return asker;
+}
+
+static int32_t command_repeat(struct model *model)
+{
+	int32_t n = 0;
+
+	model->repeats++;
+	for (uint32_t i = 0; i < model->asked; i++) {
+		if (!model->askers[i].pages)
+			continue;
+		asker_post(model, i);
+		n++;
+	}
+	return n;
+}
+
+static int32_t command_resolve(struct model *model, const struct usm_command *command)
+{
+	struct model_asker *asker = &model->askers[command->arg - 1];
+	uint32_t frame = command->frame, got = 0;
+
+	if (!command->arg || command->arg > model->asked || !asker->pages)
+		return -ESTALE;
+	if (command->count && (model_state(model, frame) != USM_FRAME_FREE ||
+			       USM_FRAME_GENERATION(&model->table[frame]) != command->generation)) {
+		model->refused++;
+		return -EBUSY;
+	}
+	for (; got < command->count && asker->n < asker->pages &&
+	       model_state(model, frame + got) == USM_FRAME_FREE; got++) {
+		asker->frames[asker->n++] = frame + got;
+		model_occupy(model, frame + got, 1);
+	}
+	if (!(command->flags & USM_RESOLVE_MORE) || asker->n == asker->pages) {
+		asker->declined = !asker->n;
+		asker->pages = 0;
+	}
+	return (int32_t)got;
+}
+
 static int32_t command(struct model *model, const struct usm_command *command)
 {
 	switch (command->op) {
+	case USM_CMD_RESOLVE:
+		return command_resolve(model, command);
+	case USM_CMD_REPEAT:
+		return command_repeat(model);
 	case USM_CMD_GROW:
 		return command_grow(model, command);
 	case USM_CMD_EVICT:
@@ -336,4 +399,16 @@ static int model_kick(void *context)
 	return 0;
 }
 
-const struct usm_engine_ops model_ops = { .submit = model_submit, .kick = model_kick };
+/* The wait is over at once. */
+static int model_exchange(void *context, struct usm_command *commands, uint32_t count,
+			  uint32_t timeout_ms)
+{
+	((struct model *)context)->exchanges++;
+	return model_submit(context, commands, count);
+}
+
+const struct usm_engine_ops model_ops = {
+	.submit = model_submit,
+	.kick = model_kick,
+	.exchange = model_exchange,
+};

@@ -35,6 +35,17 @@ struct model_evicted {
 	uint32_t sharers;	/* besides the one that it is taken from */
 };
 
+#define MODEL_ASKERS	32	/* faults that ask */
+
+/* A fault that asks; its key is its index + 1. */
+struct model_asker {
+	uint64_t page;
+	uint32_t pages;		/* that it could map; 0: has its answer */
+	uint32_t frames[MODEL_RUNS * USM_MAX_RUN];
+	uint32_t n;		/* of them that it got */
+	bool declined;
+};
+
 struct model {
 	struct usm_mapping mapping;
 	struct usm_frame *table;
@@ -53,7 +64,11 @@ struct model {
 	struct model_evicted *known;	/* by number */
 	uint64_t *seeds;		/* of each frame's content */
 
+	struct model_asker askers[MODEL_ASKERS];
+	uint32_t asked;
+
 	/* counters */
+	uint32_t exchanges, repeats;
 	uint32_t submissions, kicks, grows, shrinks, zeroed, refused, sampled;
 	uint32_t evictions, refaults, corrupt, lost;
 };
@@ -80,6 +95,12 @@ uint32_t model_fault(struct model *model, uint32_t cpu, uint32_t pages, uint32_t
 
 /* The pages in these frames are used. */
 void model_access(struct model *model, uint32_t frame, uint32_t count);
+
+/*
+ * A fault that asks for `pages` from `page` on: posts EV_FAULT. What it has got is in the
+ * asker, which is valid until the model's end.
+ */
+struct model_asker *model_ask(struct model *model, uint64_t page, uint32_t pages);
 
 /* Unmap; posts EV_FREED. */
 void model_free(struct model *model, uint32_t frame, uint32_t count);

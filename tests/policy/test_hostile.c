@@ -29,7 +29,8 @@ static void teardown(void)
 	model_done(&model);
 }
 
-static int rehearse(const char *policy, const cJSON *parameters, struct usm_error *err)
+static int rehearse(const char *policy, const cJSON *parameters, bool upcall,
+		    struct usm_error *err)
 {
 	return usm_rehearsal_run(&(struct usm_rehearsal){
 		.mapping = &model.mapping,
@@ -38,6 +39,7 @@ static int rehearse(const char *policy, const cJSON *parameters, struct usm_erro
 		.parameters = parameters,
 		.fault_order = 4,
 		.ceiling = model.mapping.frames,
+		.upcall = upcall,
 		.seconds = strcmp(policy, "hang") ? 20 : 1,
 	}, err);
 }
@@ -99,7 +101,7 @@ START_TEST(comes_to_what_it_deserves)
 {
 	cleanup_json cJSON *parameters = cJSON_Parse(cases[_i].parameters ?: "{}");
 	cleanup_error struct usm_error err = {};
-	int r = rehearse(cases[_i].policy, parameters, &err);
+	int r = rehearse(cases[_i].policy, parameters, false, &err);
 
 	ck_assert_msg(r == -cases[_i].error, "%s %s: %d: %s", cases[_i].policy,
 		      cases[_i].parameters ?: "", r, usm_error_message(&err));
@@ -115,6 +117,44 @@ START_TEST(comes_to_what_it_deserves)
 }
 END_TEST
 
+static const struct {
+	const char *policy;
+	const char *lie;
+	const char *says;	/* NULL: it may serve */
+} upcalls[] = {
+	{ "old", "", "policy old has no fault(): it cannot serve with fault.mode=upcall" },
+	{ "elder", "", "has no fault()" },
+	{ "liar", "truth", NULL },
+	{ "liar", "idle", "supplied nothing" },
+	{ "liar", "range", "beyond the end of the frame table" },
+	{ "liar", "wrap", "beyond the end of the frame table" },
+	{ "liar", "twice", "is in the answer twice" },
+	{ "liar", "used", "is not free" },
+	{ "liar", "nothing", "no frame or of more than 512" },
+	{ "liar", "long", "no frame or of more than 512" },
+	{ "liar", "greedy", "more frames than were asked for" },
+	{ "liar", "many", "9 runs, more than there was room for" },
+};
+
+/* The same where each fault asks. */
+START_TEST(has_a_rehearsal_of_faults)
+{
+	cleanup_json cJSON *parameters = cJSON_CreateObject();
+	cleanup_error struct usm_error err = {};
+	int r;
+
+	if (*upcalls[_i].lie)
+		cJSON_AddStringToObject(parameters, "lie", upcalls[_i].lie);
+	r = rehearse(upcalls[_i].policy, parameters, true, &err);
+	ck_assert_msg(r == (upcalls[_i].says ? -EPROTO : 0), "%s %s: %d: %s", upcalls[_i].policy,
+		      upcalls[_i].lie, r, usm_error_message(&err));
+	if (upcalls[_i].says)
+		ck_assert_msg(strstr(usm_error_message(&err), upcalls[_i].says) != NULL, "%s",
+			      usm_error_message(&err));
+	ck_assert_uint_eq(model_count(&model, USM_FRAME_FREE), 900);
+}
+END_TEST
+
 /* Everything on the path to the code must be root's alone to write. */
 START_TEST(others_could_have_written_it)
 {
@@ -125,23 +165,23 @@ START_TEST(others_could_have_written_it)
 	ck_assert(asprintf(&link, "%s/linked.so", directory) > 0);
 
 	ck_assert_int_eq(chmod(file, 0666), 0);
-	ck_assert_int_eq(rehearse("old", NULL, &err), -EPERM);
+	ck_assert_int_eq(rehearse("old", NULL, false, &err), -EPERM);
 	ck_assert_int_eq(chmod(file, 0664), 0);
-	ck_assert_int_eq(rehearse("old", NULL, &err), -EPERM);
+	ck_assert_int_eq(rehearse("old", NULL, false, &err), -EPERM);
 	ck_assert_int_eq(chmod(file, 0644), 0);
-	ck_assert_int_eq(rehearse("old", NULL, &err), 0);
+	ck_assert_int_eq(rehearse("old", NULL, false, &err), 0);
 
 	ck_assert_int_eq(chown(file, 1, 0), 0);
-	ck_assert_int_eq(rehearse("old", NULL, &err), -EPERM);
+	ck_assert_int_eq(rehearse("old", NULL, false, &err), -EPERM);
 	ck_assert_ptr_nonnull(strstr(usm_error_message(&err), "does not belong to root"));
 	ck_assert_int_eq(chown(file, 0, 0), 0);
 
 	ck_assert_int_eq(chmod(directory, 0777), 0);
-	ck_assert_int_eq(rehearse("old", NULL, &err), -EPERM);
+	ck_assert_int_eq(rehearse("old", NULL, false, &err), -EPERM);
 	ck_assert_int_eq(chmod(directory, 0755), 0);
 
 	ck_assert_int_eq(symlink("old.so", link), 0);
-	ck_assert_int_eq(rehearse("linked", NULL, &err), -ELOOP);
+	ck_assert_int_eq(rehearse("linked", NULL, false, &err), -ELOOP);
 	ck_assert_int_eq(unlink(link), 0);
 }
 END_TEST
@@ -201,6 +241,8 @@ int main(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_loop_test(tcase, comes_to_what_it_deserves, 0, sizeof(cases) / sizeof(*cases));
+	tcase_add_loop_test(tcase, has_a_rehearsal_of_faults, 0,
+			    sizeof(upcalls) / sizeof(*upcalls));
 	tcase_add_test(tcase, others_could_have_written_it);
 	tcase_add_test(tcase, lies_in_service);
 	suite_add_tcase(suite, tcase);

@@ -215,6 +215,14 @@ static const struct {
 	  "\"fault_order\":4,\"parameters\":[]}", EBADMSG, "parameters", 0 },
 	{ "{\"domain\":\"7\",\"container\":\"c\",\"memory\":1048576,\"fault_order\":4}", ENOENT,
 	  "policy", 0 },
+	{ "{\"domain\":\"7\",\"container\":\"c\",\"policy\":\"firstfit\",\"memory\":1048576,"
+	  "\"fault_order\":4,\"fault_mode\":\"upcall\"}", 0, NULL, 0 },
+	{ "{\"domain\":\"7\",\"container\":\"c\",\"policy\":\"firstfit\",\"memory\":1048576,"
+	  "\"fault_order\":4,\"fault_mode\":\"supply\"}", 0, NULL, 0 },
+	{ "{\"domain\":\"7\",\"container\":\"c\",\"policy\":\"firstfit\",\"memory\":1048576,"
+	  "\"fault_order\":4,\"fault_mode\":\"later\"}", EINVAL, "no fault_mode \"later\"", 0 },
+	{ "{\"domain\":\"7\",\"container\":\"c\",\"policy\":\"firstfit\",\"memory\":1048576,"
+	  "\"fault_order\":4,\"fault_mode\":1}", EBADMSG, "fault_mode", 0 },
 	{ "[]", EBADMSG, "not an object", 0 },
 	{ "", EBADMSG, NULL, 0 },
 	{ "{\"domain\":\"7\"} x", EBADMSG, NULL, 0 },
@@ -240,6 +248,7 @@ START_TEST(the_message_from_usmd)
 	ck_assert_uint_eq(config.memory, 1048576);
 	ck_assert_uint_eq(config.fault_order, 4);
 	ck_assert_uint_eq(config.store_quota, messages[_i].store_quota);
+	ck_assert_int_eq(config.upcall, strstr(text, "\"upcall\"") != NULL);
 }
 END_TEST
 

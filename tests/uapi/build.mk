@@ -5,7 +5,7 @@ UAPI_DIR	:= tests/uapi
 UAPI_FLAGS	:= -D_FILE_OFFSET_BITS=64
 UAPI_INCLUDES	:= -Idkms/include/uapi
 UAPI_TEST_OBJS	:= uapitest.o test_device.o test_port.o test_command.o test_supply.o test_evict.o \
-		   test_store.o test_sample.o layout.o domain.o
+		   test_store.o test_sample.o test_upcall.o layout.o domain.o
 
 $(eval $(call usm_room,$(UAPI_DIR),$(UAPI_INCLUDES),,$(UAPI_FLAGS)))
 $(eval $(call usm_program,$(O)/$(UAPI_DIR)/miniinst,\

@@ -193,7 +193,8 @@ const char *domain_state_name(uint32_t state)
 	F(cow_reused) F(broken) F(sigbus) F(grown) F(shrunk) F(limits)	\
 	F(oom_kills) F(events) F(events_lost) F(arms) F(brk_refused)	\
 	F(evicted) F(evictions) F(refaults) F(corrupt) F(refaults_ahead)	\
-	F(sampled) F(sampled_young) F(unshared)
+	F(sampled) F(sampled_young) F(unshared) F(mode) F(upcalls)	\
+	F(resolved) F(declined)
 
 void domain_stat_print(FILE *file, const struct usm_stat *stat)
 {

@@ -94,11 +94,12 @@ AT(usm_info, label, 40);
 SIZE(usm_arm, 16);
 AT(usm_arm, epoch, 8);
 
-SIZE(usm_tune, 32);
+SIZE(usm_tune, 40);
 AT(usm_tune, ceiling, 8);
 AT(usm_tune, reserve, 16);
 AT(usm_tune, fault_order, 24);
 AT(usm_tune, deadline_ms, 28);
+AT(usm_tune, mode, 32);
 
 SIZE(usm_command, 32);
 AT(usm_command, op, 0);
@@ -110,10 +111,11 @@ AT(usm_command, generation, 16);
 AT(usm_command, node, 20);
 AT(usm_command, arg, 24);
 
-SIZE(usm_submit, 24);
+SIZE(usm_submit, 32);
 AT(usm_submit, commands, 8);
 AT(usm_submit, count, 16);
 AT(usm_submit, done, 20);
+AT(usm_submit, timeout_ms, 24);
 
 /* Grows at its end; what is there stays where it is. */
 AT(usm_stat, state, 8);
@@ -132,6 +134,9 @@ AT(usm_stat, refaults_ahead, 408);
 AT(usm_stat, sampled, 416);
 AT(usm_stat, sampled_young, 424);
 AT(usm_stat, unshared, 432);
+AT(usm_stat, mode, 440);
+AT(usm_stat, upcalls, 448);
+AT(usm_stat, declined, 464);
 SIZE(usm_staged, 32);
 SIZE(usm_evicted, 8);
 

@@ -54,7 +54,7 @@ static void submit_tests(struct bound *bound)
 	memset(commands, 0, sizeof(commands));
 	expect_error(submit(bound, commands, 0, 0, NULL), -EINVAL);
 	expect_error(submit(bound, commands, USM_MAX_COMMANDS + 1, 0, NULL), -EINVAL);
-	expect_error(submit(bound, commands, 1, 1, &done), -EINVAL);
+	expect_error(submit(bound, commands, 1, 2, &done), -EINVAL);
 	expect_number(done, 4711);
 	expect_error(submit(bound, (void *)8, 1, 0, NULL), -EFAULT);
 	expect_error(submit(bound, NULL, 1, 0, NULL), -EFAULT);

@@ -24,7 +24,7 @@ static void query_tests(void)
 	expect_number(query.abi, USM_ABI);
 	expect_number(query.page_size, sysconf(_SC_PAGESIZE));
 	expect_number(query.max_order, USM_MAX_ORDER);
-	expect_number(query.modes & 1, 1);
+	expect_number(query.modes & 3, 3);
 	expect(query.cpus >= 1 && query.cpus <= 8192, "cpus: %u", query.cpus);
 	expect(query.version[0] && memchr(query.version, 0, sizeof(query.version)),
 	       "the version is no text");
@@ -115,7 +115,7 @@ static void bind_refused_tests(const struct place *place)
 	REFUSED(cgroup_fd, root, -EINVAL);
 	REFUSED(flags, 1, -EINVAL);
 	REFUSED(pad, 1, -EINVAL);
-	REFUSED(mode, 1, -EINVAL);
+	REFUSED(mode, 2, -EINVAL);
 	REFUSED(mode, UINT32_MAX, -EINVAL);
 	REFUSED(ceiling, 0, -EINVAL);
 	REFUSED(ceiling, USM_MAX_FRAMES + 1ull, -EINVAL);

@@ -404,6 +404,7 @@ static const struct {
 	{ "evict", evict_tests },
 	{ "store", store_tests },
 	{ "sample", sample_tests },
+	{ "upcall", upcall_tests },
 };
 
 static bool group_run(const char *name)
@@ -424,7 +425,8 @@ int main(int argc, char **argv)
 	if (argc < 2) {
 		fprintf(stderr, "usage: uapitest CGROUP [GROUP]...\n"
 			"CGROUP: a directory whose cgroup.subtree_control has memory\n"
-			"GROUP: device, port, command, supply, evict, store, sample; default: all\n");
+			"GROUP: device, port, command, supply, evict, store, sample, upcall;"
+			" default: all\n");
 		return 2;
 	}
 	parent_cgroup = argv[1];

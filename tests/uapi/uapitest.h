@@ -86,6 +86,7 @@ void supply_tests(void);
 void evict_tests(void);
 void store_tests(void);
 void sample_tests(void);
+void upcall_tests(void);
 
 int layout_checked(void);
 

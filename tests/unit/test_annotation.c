@@ -9,6 +9,7 @@
 #include "suite.h"
 
 #define NAME32		"abcdefghijklmnopqrstuvwxyz012345"
+#define MODE_RULE	"must be \"supply\" or \"upcall\", not "
 #define KEYS		"is not a known key here, where there is: " \
 			"policy, memory, reserve, fault, deadline, store, parameters"
 #define NAME_RULE	"must be the name of a policy, [a-z][a-z0-9-]{0,31}, not "
@@ -41,7 +42,7 @@ static const struct refused refused[] = {
 	{ "{\"\":1}", "\"\"", "/", KEYS },
 	{ "{\"a/b~c\":1}", "\"a/b", "/a~1b~0c", KEYS },
 	{ "{\"policy\":\"a\",\"fault\":{\"ordr\":1}}", "\"ordr\"", "/fault/ordr",
-	  "is not a known key here, where there is: order" },
+	  "is not a known key here, where there is: order, mode" },
 
 	/* wrong type, of each key */
 	{ "[]", "[", "", "must be an object, not []" },
@@ -216,13 +217,17 @@ static const struct refused refused[] = {
 	{ "42", "42", "/policy", NAME_RULE "\"42\"" },
 	{ "firstfit size=1", "size", "/size", KEYS },
 	{ "firstfit fault.ordr=1", "fault", "/fault/ordr",
-	  "is not a known key here, where there is: order" },
+	  "is not a known key here, where there is: order, mode" },
 	{ "firstfit memory=", "memory", "/memory", SIZE_RULE "\"\"" },
 	{ "firstfit  memory=1X", "memory", "/memory", SIZE_RULE "\"1X\"" },
 	{ "firstfit memory=true", "memory", "/memory", SIZE_RULE "true" },
 	{ "firstfit memory=4K", "memory", "/memory", "must be from 1M to 16T, not \"4K\"" },
 	{ "firstfit fault.order=10", "fault", "/fault/order", ORDER_RULE "10" },
 	{ "firstfit fault.order=x", "fault", "/fault/order", ORDER_RULE "\"x\"" },
+	{ "firstfit fault.mode=later", "fault", "/fault/mode", MODE_RULE "\"later\"" },
+	{ "firstfit fault.mode=1", "fault", "/fault/mode", MODE_RULE "1" },
+	{ "{\"policy\":\"a\",\"fault\":{\"mode\":null}}", "\"mode\"", "/fault/mode",
+	  MODE_RULE "null" },
 	{ "firstfit fault=4", "fault", "/fault", "must be an object, not 4" },
 	{ "firstfit deadline=0", "deadline", "/deadline", DEADLINE_RULE "0" },
 	{ "firstfit deadline=010", "deadline", "/deadline", DEADLINE_RULE "\"010\"" },
@@ -377,7 +382,7 @@ struct accepted {
 	const char *normal;
 };
 
-#define REST	"\"fault\":{\"order\":4},\"deadline\":200,\"parameters\":{}}"
+#define REST	"\"fault\":{\"order\":4,\"mode\":\"supply\"},\"deadline\":200,\"parameters\":{}}"
 
 static const struct accepted accepted[] = {
 	{ "{\"policy\":\"firstfit\"}", "{\"policy\":\"firstfit\"," REST },
@@ -388,7 +393,8 @@ static const struct accepted accepted[] = {
 	/* Words of JSON are names like others in the compact form. */
 	{ "null", "{\"policy\":\"null\"," REST },
 	{ "{\"policy\":\"firstfit\",\"memory\":\"256M\",\"fault\":{\"order\":9}}",
-	  "{\"policy\":\"firstfit\",\"memory\":\"256M\",\"fault\":{\"order\":9},\"deadline\":200,"
+	  "{\"policy\":\"firstfit\",\"memory\":\"256M\",\"fault\":{\"order\":9,"
+	  "\"mode\":\"supply\"},\"deadline\":200,"
 	  "\"parameters\":{}}" },
 	{ "{\"policy\":\"a\",\"memory\":\"1M\",\"reserve\":\"0\"}",
 	  "{\"policy\":\"a\",\"memory\":\"1M\",\"reserve\":\"0\"," REST },
@@ -400,16 +406,22 @@ static const struct accepted accepted[] = {
 	{ "{\"policy\":\"a\",\"memory\":\"1048576\"}", "{\"policy\":\"a\",\"memory\":\"1M\"," REST },
 	{ "{\"policy\":\"a\",\"fault\":{}}", "{\"policy\":\"a\"," REST },
 	{ "{\"policy\":\"a\",\"fault\":{\"order\":0},\"deadline\":60000}",
-	  "{\"policy\":\"a\",\"fault\":{\"order\":0},\"deadline\":60000,\"parameters\":{}}" },
+	  "{\"policy\":\"a\",\"fault\":{\"order\":0,\"mode\":\"supply\"},\"deadline\":60000,"
+	  "\"parameters\":{}}" },
 	{ "{\"policy\":\"a\",\"parameters\":{\"s\":\"\xc3\xa9 \\\"x\\\"\",\"n\":-5,\"t\":true,\"f\":false,"
 	  "\"big\":9007199254740992,\"e15\":1000000000000000}}",
-	  "{\"policy\":\"a\",\"fault\":{\"order\":4},\"deadline\":200,\"parameters\":{"
+	  "{\"policy\":\"a\",\"fault\":{\"order\":4,\"mode\":\"supply\"},\"deadline\":200,\"parameters\":{"
 	  "\"s\":\"\xc3\xa9 \\\"x\\\"\",\"n\":-5,\"t\":true,\"f\":false,\"big\":9007199254740992,"
 	  "\"e15\":1000000000000000}}" },
 	{ "firstfit memory=256M reserve=8M fault.order=2 deadline=50 parameters.a=1 "
 	  "parameters.b.c=x=y parameters.d=false parameters.e=-0 parameters.f=",
-	  "{\"policy\":\"firstfit\",\"memory\":\"256M\",\"reserve\":\"8M\",\"fault\":{\"order\":2},"
-	  "\"deadline\":50,\"parameters\":{\"a\":1,\"b.c\":\"x=y\",\"d\":false,\"e\":0,\"f\":\"\"}}" },
+	  "{\"policy\":\"firstfit\",\"memory\":\"256M\",\"reserve\":\"8M\",\"fault\":{\"order\":2,"
+	  "\"mode\":\"supply\"},\"deadline\":50,"
+	  "\"parameters\":{\"a\":1,\"b.c\":\"x=y\",\"d\":false,\"e\":0,\"f\":\"\"}}" },
+	{ "firstfit fault.mode=supply", "{\"policy\":\"firstfit\"," REST },
+	{ "firstfit fault.mode=upcall fault.order=0",
+	  "{\"policy\":\"firstfit\",\"fault\":{\"order\":0,\"mode\":\"upcall\"},"
+	  "\"deadline\":200,\"parameters\":{}}" },
 	{ "firstfit\tmemory=268435456", "{\"policy\":\"firstfit\",\"memory\":\"256M\"," REST },
 };
 

@@ -22,10 +22,12 @@
 
 #define SHOW								\
 	"{" SUMMARY ",\"stat\":{\"frames_zeroed\":512,\"frames_shared\":3,\"fault_order\":4," \
+	"\"upcalls\":1100,\"declined\":2," \
 	"\"faults_by_order\":[200,0,0,0,1000,0,0,0,0,0],\"fallback_pages\":7,\"refused\":0," \
 	"\"limits\":0,\"events_lost\":0,\"broken\":0,\"sigbus\":0,\"oom_kills\":0}," \
 	"\"supply\":{\"rings\":2,\"supplied\":15500,\"stolen\":12,\"waits\":4,\"zeroed_ahead\":15000," \
-	"\"zeroed_in_fault\":500},\"annotation\":\"firstfit memory=256M\",\"domain\":\"9124\"," \
+	"\"zeroed_in_fault\":500},\"fault_mode\":\"upcall\"," \
+	"\"annotation\":\"firstfit memory=256M\",\"domain\":\"9124\"," \
 	"\"processes\":3}"
 
 #define REPLY(parameters)	"{\"parameters\":" parameters "}"
@@ -148,7 +150,10 @@ static const char *const show_lines[] = {
 	"  resident adopted      58.6M\n",
 	"  resident not adopted  512K\n",
 	"  adopted share         99.2 %\n",
+	"  fault mode            upcall\n",
 	"  fault order           4 (up to 16 pages a fault)\n",
+	"  faults that asked     1100\n",
+	"  left to the module    2\n",
 	"  faults                1200\n",
 	"  pages mapped          15500\n",
 	"  faults saved          14300\n",
@@ -278,7 +283,8 @@ END_TEST
 
 /* ------------------------------------------------------------------ check */
 
-#define NORMAL	"{\"policy\":\"firstfit\",\"fault\":{\"order\":4},\"deadline\":200,\"parameters\":{}}"
+#define NORMAL	"{\"policy\":\"firstfit\",\"fault\":{\"order\":4,\"mode\":\"supply\"}," \
+	"\"deadline\":200,\"parameters\":{}}"
 
 START_TEST(checks)
 {

@@ -216,6 +216,22 @@ struct usm_supply_request {
 	uint32_t pad;
 };
 
+/* How a page was touched. */
+#define USM_TOUCH_WRITE		(1u << 0)
+#define USM_TOUCH_EXEC		(1u << 1)
+#define USM_TOUCH_USER		(1u << 2)	/* by the program; else by the kernel for it */
+#define USM_TOUCH_REMOTE	(1u << 3)	/* by another process */
+
+struct usm_fault_request {
+	uint32_t size;		/* bytes of this struct in the host */
+	uint32_t space;
+	uint64_t page;		/* address / 4096, of the page that was touched */
+	uint32_t frames;	/* wanted, at the most: it and the empty ones around it */
+	uint32_t cpu;		/* on which it was touched */
+	uint32_t flags;		/* USM_TOUCH_* */
+	uint32_t pad;
+};
+
 enum usm_space_change {
 	USM_SPACE_NEW = 1,
 	USM_SPACE_FORK = 2,	/* `parent` is set */
@@ -349,6 +365,19 @@ struct usm_policy {
 	 * told; see usm_host.sample. A page whose age stays 0 is in use, or new.
 	 */
 	void (*sampled)(void *state, const struct usm_sampled_note *note);
+
+	/*
+	 * A page is touched for the first time, and its thread waits: choose its frame.
+	 * Only with the annotation fault.mode=upcall, which a policy without this member
+	 * cannot serve; supply() is not called then. Writes at most `capacity` runs of
+	 * together at most request->frames frames, each of which may be supplied (see
+	 * usm_host.find), none twice. The first frame is for request->page, the others are
+	 * for the empty pages of its aligned run of 2^fault_order, in ascending order.
+	 * Returns the number of runs; 0: the module takes any frame. Not called when
+	 * there is no frame that may be supplied: the fault waits until there is one.
+	 */
+	uint32_t (*fault)(void *state, const struct usm_fault_request *request,
+			  struct usm_run *runs, uint32_t capacity);
 };
 
 /* What a policy's shared object defines. */

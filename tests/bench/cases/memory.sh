@@ -3,8 +3,9 @@
 # icount: yes
 # timeout: 300
 #
-# What a page costs, in guest instructions: without USM, with pages of 4 KiB and with the
-# huge pages of the kernel, and under firstfit with the fault orders 0, 4 and 9.
+# What a page costs, in guest instructions: without USM, with pages of 4 KiB, with the huge
+# pages of the kernel and with userfaultfd; and under firstfit with the fault orders 0, 4
+# and 9, and with order 0 where each fault asks the policy.
 . "${VMTEST:?}/lib.sh"
 
 wait_for 30 usm_ready
@@ -28,6 +29,10 @@ if [ -e $thp/hugepages-64kB ]; then
 	echo madvise >$thp/hugepages-64kB/enabled
 	bench mthp64k -- /programs/bench-memory --huge --first-touch
 fi
+bench uffd -- /programs/bench-memory --userfaultfd
+bench upcall0 --annotation usm.policy.required=true --annotation \
+	"usm.policy=firstfit memory=128M fault.order=0 fault.mode=upcall" -- \
+	/programs/bench-memory --first-touch
 for order in 0 4 9; do
 	bench order$order --annotation usm.policy.required=true --annotation \
 		"usm.policy=firstfit memory=128M fault.order=$order" -- /programs/bench-memory

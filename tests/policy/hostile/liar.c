@@ -83,6 +83,14 @@ static uint32_t liar_supply(void *state, const struct usm_supply_request *reques
 	return 1;
 }
 
+static uint32_t liar_fault(void *state, const struct usm_fault_request *request,
+			   struct usm_run *runs, uint32_t capacity)
+{
+	struct usm_supply_request same = { .size = sizeof(same), .frames = request->frames };
+
+	return liar_supply(state, &same, runs, capacity);
+}
+
 const struct usm_policy usm_policy = {
 	.abi = USM_POLICY_ABI,
 	.size = sizeof(struct usm_policy),
@@ -90,4 +98,5 @@ const struct usm_policy usm_policy = {
 	.init = liar_init,
 	.fini = free,
 	.supply = liar_supply,
+	.fault = liar_fault,
 };

@@ -45,6 +45,7 @@ START_TEST(test_all_keys)
 		"  max_containers=7\n"
 		"max_memory_per_container\t=\t2G\n"
 		"max_store_per_container = 0\n"
+		"allow_upcall = no\n"
 		"allowed_policies = firstfit  other-one\n"
 		"[runtimes]\n"
 		"crun = /x/crun\n"
@@ -57,6 +58,7 @@ START_TEST(test_all_keys)
 	ck_assert_uint_eq(config.max_containers, 7);
 	ck_assert_uint_eq(config.max_memory, UINT64_C(2) << 30);
 	ck_assert_uint_eq(config.max_store, 0);
+	ck_assert(!config.allow_upcall);
 	ck_assert(usm_config_allows(&config, "firstfit"));
 	ck_assert(usm_config_allows(&config, "other-one"));
 	ck_assert(!usm_config_allows(&config, "other"));

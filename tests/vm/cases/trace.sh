@@ -74,7 +74,8 @@ compare() {
 		counted("faults", told["usm_fault"])
 		counted("fault_pages", sum["usm_fault.count"])
 		counted("mappings", told["usm_adopt"])
-		counted("waits", told["usm_wait why=supply"])
+		counted("waits", told["usm_wait why=supply"] + told["usm_wait why=upcall"])
+		counted("upcalls", told["usm_upcall"])
 		counted("deadlines", told["usm_deadline"])
 		counted("deadlines", told["usm_fallback why=deadline"])
 		counted("arms", told["usm_arm"])
@@ -157,7 +158,7 @@ assert_ge 'broken spaces' "$(number broken)" 1
 echo 0 >"$tracing/events/usm/filter"
 cgroup=$(cgroup_make uapi)
 echo +memory >"$cgroup/cgroup.subtree_control"
-assert_ok "$PROGRAMS/uapitest" "$cgroup" port command evict sample >said
+assert_ok "$PROGRAMS/uapitest" "$cgroup" port command evict sample upcall >said
 sed -n 's/.* \(usm_[a-z_]*\): /\1 /p' "$tracing/trace" >>all
 assert_match 'restores' "$(grep ^usm_restore all)" ' key=0x[0-9a-f]{9,} result=-74$'
 assert_match 'shrinking' "$(grep ^usm_shrink all)" ' why=command$'

@@ -38,6 +38,15 @@
  * Storing an entry wakes nobody: after a round of supplying, USM_IOC_KICK lets
  * the faults that wait look again.
  *
+ * UPCALLS. In USM_MODE_UPCALL each first touch asks the instance: the fault posts
+ * USM_EV_FAULT and waits, without any lock, until USM_CMD_RESOLVE has given it frames by
+ * the key of the event. The supply rings are not looked at then. Who touches a page of
+ * the same aligned run of 2^fault_order pages meanwhile asks nothing: it waits for the
+ * same answer and looks again. Who may not wait gets any free frame, as does who is to
+ * have a copy of a shared page. An answer later than the deadline, while the domain has
+ * free frames, makes it fall back; so does a lost instance. Those who wait then look
+ * again, and their keys are not valid any more.
+ *
  * STORES. What is evicted is the instance's to keep. The domain keeps the files in
  * which it does so open for it (USM_IOC_STORE_PUT), so that nothing is lost with an
  * instance: the next one arms, gets them back, and finds out from the table of evicted
@@ -174,6 +183,10 @@ enum usm_event_type {
 	/* space, page: evicted, and nobody waits for it yet, but for the one before it;
 	 * arg: its key. Comes before the USM_EV_REFAULT of that one; not repeated. */
 	USM_EV_AHEAD = 17,
+	/* space, page: a fault waits for USM_CMD_RESOLVE; arg: its key; count: pages that
+	 * it could map, this one included; frame: the CPU that it came from; flags:
+	 * USM_FAULT_*. */
+	USM_EV_FAULT = 18,
 };
 
 enum usm_limit {
@@ -196,9 +209,14 @@ enum usm_fallback_why {
 	USM_FALLBACK_DISARMED = 4,	/* USM_IOC_DISARM */
 };
 
+#define USM_FAULT_WRITE		(1u << 0)
+#define USM_FAULT_EXEC		(1u << 1)
+#define USM_FAULT_USER		(1u << 2)	/* by the program itself; else by the kernel for it */
+#define USM_FAULT_REMOTE	(1u << 3)	/* by another process: a debugger, for example */
+
 struct usm_event {
 	__u16 type;		/* enum usm_event_type */
-	__u16 flags;		/* 0 */
+	__u16 flags;		/* EV_FAULT; others: 0 */
 	__u32 space;
 	__u64 page;		/* address / page size */
 	__u32 frame;
@@ -261,6 +279,7 @@ struct usm_staged {
 
 enum usm_mode {
 	USM_MODE_SUPPLY = 0,	/* faults take what was supplied */
+	USM_MODE_UPCALL = 1,	/* each fault asks; see UPCALLS */
 };
 
 /* Features of this module (usm_query.features). None in ABI 1. */
@@ -373,6 +392,7 @@ struct usm_arm {
 #define USM_TUNE_RESERVE	(1u << 1)
 #define USM_TUNE_ORDER		(1u << 2)
 #define USM_TUNE_DEADLINE	(1u << 3)
+#define USM_TUNE_MODE		(1u << 4)	/* faults that wait look again */
 
 /*
  * Change what usm_bind set; `flags` says which. A ceiling below what is there
@@ -385,6 +405,8 @@ struct usm_tune {
 	__u64 reserve;
 	__u32 fault_order;
 	__u32 deadline_ms;
+	__u32 mode;		/* enum usm_mode */
+	__u32 pad;
 };
 
 enum usm_command_op {
@@ -418,6 +440,21 @@ enum usm_command_op {
 	 * SIGBUS, until it is brought back all the same. arg: its key; count: 1; frame,
 	 * generation: 0. -EPERM: not the armed descriptor. -ESTALE: see RESTORE. */
 	USM_CMD_LOSE = 6,
+	/* Answer a fault. arg: its key; frame, count, generation: FREE frames. The first
+	 * of them is mapped at the page of the event, the others at the pages of its
+	 * aligned run that are empty, in ascending order. result: how many it took: more
+	 * than it can map are left, as is what comes after one that is not FREE. What it
+	 * cannot use after all is told of as freed. With USM_RESOLVE_MORE the fault goes
+	 * on waiting for another run. count 0, frame and generation too: what it has
+	 * got is all; who got nothing takes any free frame, or waits for one as if it could
+	 * not ask. -ESTALE: nobody waits with this key. -EBUSY: the first frame is not
+	 * FREE, or has another generation, or the fault has got as many runs as it can
+	 * hold: it waits on. -EPERM: not the armed descriptor. */
+	USM_CMD_RESOLVE = 7,
+	/* Post USM_EV_FAULT again for each fault that waits for an answer: for an
+	 * instance that lost events, or had nothing to give. All else 0. result: how
+	 * many. -EPERM: see above. */
+	USM_CMD_REPEAT = 8,
 	/* Find out which of the MAPPED and SHARED frames of the run were accessed since
 	 * the last time: their age is 0 now, that of the others goes up by one. What
 	 * processes share is as young as in any of them, if they have it at one address
@@ -428,27 +465,42 @@ enum usm_command_op {
 	USM_CMD_SAMPLE = 9,
 };
 
+#define USM_RESOLVE_MORE	(1u << 0)
+
 struct usm_command {
 	__u16 op;		/* enum usm_command_op */
-	__u16 flags;		/* 0 */
+	__u16 flags;		/* RESOLVE: USM_RESOLVE_*; others: 0 */
 	__s32 result;		/* out: >= 0 or -errno (linux) */
 	__u32 frame;		/* first of the run; 0 for GROW */
-	__u32 count;		/* its length: 1 to USM_MAX_RUN; GROW: any */
+	__u32 count;		/* its length: 1 to USM_MAX_RUN; GROW: any; RESOLVE: or 0 */
 	__u32 generation;	/* of the first frame; 0 for GROW. Stale: -ESTALE */
 	__s32 node;		/* GROW: NUMA node wanted, -1: any; others: 0 */
-	__u64 arg;		/* EVICT, RESTORE, LOSE; others: 0 */
+	__u64 arg;		/* EVICT, RESTORE, LOSE, RESOLVE; others: 0 */
 };
 
 /*
+ * Then wait until the event ring holds an entry, or the descriptor polls POLLHUP. What
+ * comes meanwhile wakes no poll(2): look at the ring before that.
+ */
+#define USM_SUBMIT_WAIT		(1u << 0)
+
+/*
  * Execute commands in order; each has its own result. -EINTR after a signal:
- * `done` commands were executed, the rest was not looked at.
+ * `done` commands were executed, the rest was not looked at. With USM_SUBMIT_WAIT also
+ * -EINTR while it waits. -EBUSY: somebody else waits; the commands were executed.
+ *
+ * read(2) from the descriptor does the same with the struct in its buffer, and returns the
+ * size of that: for who is under filters of system calls that make an ioctl(2) dear.
  */
 struct usm_submit {
 	__u32 size;
-	__u32 flags;		/* in: 0 */
+	__u32 flags;		/* in: USM_SUBMIT_* */
 	__u64 commands;		/* in: address of an array of struct usm_command */
-	__u32 count;		/* in: 1 to USM_MAX_COMMANDS */
-	__u32 done;		/* out, also on -EINTR */
+	__u32 count;		/* in: 1 to USM_MAX_COMMANDS; WAIT: or 0 */
+	__u32 done;		/* out, also on -EINTR and -EBUSY */
+	__u32 timeout_ms;	/* in: WAIT: for this long at the most, and maybe for less;
+				 * 0: for ever */
+	__u32 pad;
 };
 
 /* Numbers since bind unless "now". "pages" are page_size bytes. */
@@ -502,6 +554,10 @@ struct usm_stat {
 	__u64 sampled;			/* pages, by USM_CMD_SAMPLE */
 	__u64 sampled_young;		/* of those, accessed since the last time */
 	__u64 unshared;			/* times that a space was found to share no page any more */
+	__u64 mode;			/* now: enum usm_mode */
+	__u64 upcalls;			/* faults that asked the instance */
+	__u64 resolved;			/* frames that they got for it */
+	__u64 declined;			/* that it left to the module */
 };
 
 #define USM_MAX_STORES		8
