@@ -129,6 +129,16 @@ static int host_grow(const struct usm_host *host, uint32_t frames, int32_t node)
 	return 0;
 }
 
+static int host_evict(const struct usm_host *host, uint32_t frames)
+{
+	struct usm_runtime *runtime = host->runtime;
+
+	if (!runtime->evicts || !runtime->vault || !runtime->vault->nr_stores)
+		return -EOPNOTSUPP;
+	runtime->evict = frames;
+	return 0;
+}
+
 static const char *host_string(const struct usm_host *host, const char *name, const char *fallback)
 {
 	const struct usm_runtime *runtime = runtime_of(host);
@@ -177,6 +187,7 @@ void usm_runtime_init(struct usm_runtime *runtime, const struct usm_index *index
 			.parameter_number = host_number,
 			.parameter_bool = host_bool,
 			.store = host_store,
+			.evict = host_evict,
 		},
 		.index = index,
 		.mapping = mapping,

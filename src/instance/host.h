@@ -31,6 +31,9 @@ struct usm_runtime {
 	uint32_t ceiling;		/* frames */
 	uint32_t grow;			/* frames; 0: none */
 	int32_t grow_node;
+
+	bool evicts;			/* the policy has evict() */
+	uint32_t evict;			/* frames that it wants to be asked for; 0: none */
 };
 
 void usm_runtime_init(struct usm_runtime *runtime, const struct usm_index *index,
