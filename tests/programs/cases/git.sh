@@ -14,11 +14,10 @@ git config --global pack.threads 3
 git config --global safe.directory '*'
 git config --global init.defaultBranch main
 git init -q --bare history
-python3 -P /programs/git-history.py /usr/src/linux-headers-6.1.*-common/include/linux/ 150 |
+python3 -P /programs/git-history.py /usr/src/linux-headers-6.1.*-common/include/linux/ 60 |
 	git -C history fast-import --quiet
 git clone -q --no-local history clone
-# By number of changes and not by time, which differs.
-git -C clone log --stat --format=%H | sha256sum
+git -C clone log --format=%H | sha256sum
 git -C clone gc -q --prune=now --aggressive
 git -C clone fsck --full --strict --no-progress 2>&1
 git -C clone rev-list --objects --all --no-object-names | LC_ALL=C sort >objects
@@ -28,6 +27,6 @@ sha256sum <objects
 git -C clone cat-file --batch --batch-all-objects --unordered <objects | wc -c
 git -C clone archive HEAD | sha256sum
 git -C clone blame -p HEAD -- mm.h | sha256sum
-git -C clone diff HEAD~100 HEAD | sha256sum
+git -C clone diff HEAD~50 HEAD | sha256sum
 END
 pass

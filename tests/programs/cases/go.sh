@@ -9,6 +9,6 @@
 . "$PROGRAMS/under-eviction.sh"
 
 both 5000 <<'END'
-/programs/goserver 3000
+/programs/goserver 2400
 END
 pass

@@ -8,7 +8,7 @@
 . "${VMTEST:?}/lib.sh"
 . "$PROGRAMS/under-eviction.sh"
 
-both 8000 <<'END'
-node /programs/node-server.js 600
+both 6000 <<'END'
+node /programs/node-server.js 300
 END
 pass
