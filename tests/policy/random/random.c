@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Random: no policy for anybody's memory, but one to try programs and the module with.
  * Of the pages that are mapped it evicts so many per cent a second, at random and whether

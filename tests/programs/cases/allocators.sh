@@ -8,7 +8,7 @@
 . "$PROGRAMS/under-eviction.sh"
 
 both 10000 <<'END'
-run() { LD_PRELOAD=$1 /programs/allocload 4 20000; }
+run() { LD_PRELOAD=$1 /programs/allocload 4 40000; }
 lib=/usr/lib/x86_64-linux-gnu
 run ''
 run $lib/libjemalloc.so.2
