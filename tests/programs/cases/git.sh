@@ -14,7 +14,7 @@ git config --global pack.threads 3
 git config --global safe.directory '*'
 git config --global init.defaultBranch main
 git init -q --bare history
-python3 -P /programs/git-history.py /usr/src/linux-headers-6.1.*-common/include/linux/ 60 |
+python3 -P /programs/git-history.py /usr/src/linux-headers-6.1.*-common/include/linux/ 40 |
 	git -C history fast-import --quiet
 git clone -q --no-local history clone
 git -C clone log --format=%H | sha256sum
@@ -27,6 +27,6 @@ sha256sum <objects
 git -C clone cat-file --batch --batch-all-objects --unordered <objects | wc -c
 git -C clone archive HEAD | sha256sum
 git -C clone blame -p HEAD -- mm.h | sha256sum
-git -C clone diff HEAD~50 HEAD | sha256sum
+git -C clone diff HEAD~30 HEAD | sha256sum
 END
 pass

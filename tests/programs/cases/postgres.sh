@@ -51,7 +51,7 @@ sql "set enable_mergejoin = off; set enable_nestloop = off;
 	(select aid, row_number() over (order by md5(aid::text)) n from pgbench_accounts) b
 	using (aid)"
 sql "select md5(string_agg(x, '' order by x)) from
-	(select md5(i::text) x from generate_series(1, 30000) i) t"
+	(select md5(i::text) x from generate_series(1, 80000) i) t"
 # Killed: it recovers from its log.
 kill -9 "$(head -n 1 pg/postmaster.pid)"
 wait $server || :

@@ -8,7 +8,7 @@
 . "${VMTEST:?}/lib.sh"
 . "$PROGRAMS/under-eviction.sh"
 
-both 4500 <<'END'
+both 4000 <<'END'
 cd /data
 cli() { redis-cli -p 7001 "$@"; }
 start() {
@@ -28,8 +28,8 @@ load() { python3 -P /programs/redis-load.py 7001 "$@"; }
 stop() { cli shutdown nosave 2>/dev/null || :; wait $redis || :; }
 
 start
-cli debug populate 40000 filler 200
-load 1 2000
+cli debug populate 30000 filler 200
+load 1 1500
 before=$(cli debug digest)
 echo "before BGSAVE $before"
 # Microseconds a key: so long that what is written meanwhile has to be copied.
