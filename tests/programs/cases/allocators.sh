@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # timeout: 500
+# full-timeout: 1200
 #
 # Threads that allocate and free without rest, by glibc's malloc() and by those that people
 # put in its place, under random eviction: whichever it is, they read what they wrote.
@@ -8,7 +9,7 @@
 . "$PROGRAMS/under-eviction.sh"
 
 both 10000 <<'END'
-run() { LD_PRELOAD=$1 /programs/allocload 4 40000; }
+run() { LD_PRELOAD=$1 /programs/allocload 4 120000; }
 lib=/usr/lib/x86_64-linux-gnu
 run ''
 run $lib/libjemalloc.so.2

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # timeout: 500
+# full-timeout: 1200
 #
 # The compiler under random eviction, on a file of the module's own source with the running
 # kernel's headers: the object is the same as on stock memory, byte for byte.

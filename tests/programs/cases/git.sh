@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # timeout: 400
+# full-timeout: 1200
 #
 # git under random eviction: a history is imported, cloned, packed anew by several threads,
 # and looked through for damage. Every object has the name that it has on stock memory.

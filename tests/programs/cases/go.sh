@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # timeout: 400
+# full-timeout: 1200
 #
 # A server and its clients in Go under random eviction: a static program whose runtime
 # asks the kernel for memory itself and collects garbage beside what runs. Every answer is

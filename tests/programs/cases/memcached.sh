@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # timeout: 400
+# full-timeout: 1200
 #
 # memcached with its threads under random eviction: large enough to keep all, it has to
 # have every value as it was put there.

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # timeout: 400
+# full-timeout: 1200
 #
 # A server and its clients in Node.js under random eviction: V8's collector moves objects
 # between spaces that it maps and unmaps, and threads of its own work on them meanwhile.

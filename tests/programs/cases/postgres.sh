@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # timeout: 500
+# full-timeout: 1200
 #
 # PostgreSQL and pgbench under random eviction: after transactions of several clients, a
 # server that was killed and came back, and sorts and hashes in memory of their own, all

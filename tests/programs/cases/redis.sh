@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # timeout: 400
+# full-timeout: 1200
 #
 # redis under random eviction, with an append-only file: every answer and every value in
 # the end are compared with a model; what BGSAVE and BGREWRITEAOF write while it goes on is

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # timeout: 400
+# full-timeout: 1200
 #
 # stress-ng's stressors of memory with --verify under random eviction: each does its number
 # of operations and finds no wrong byte. Not the one of brk(), which is refused: usm(4).
