@@ -24,6 +24,7 @@ int usm_engine_init(struct usm_engine *engine, const struct usm_engine_setup *se
 	*engine = e;
 	usm_runtime_init(&engine->runtime, &engine->index, setup->mapping, setup->parameters,
 			 setup->fault_order, setup->ceiling);
+	engine->runtime.evicts = setup->policy->evict;
 	return 0;
 }
 
@@ -64,6 +65,7 @@ void usm_engine_reset(struct usm_engine *engine, uint64_t now)
 	engine->runtime.now = now;
 	engine->runtime.growing = false;
 	engine->runtime.grow = 0;
+	engine->runtime.evict = 0;
 	engine->growth = (struct usm_growth){};
 	engine->sampler = (struct usm_sampler){ .supplied = engine->put };
 	engine->lost = usm_event_lost(engine->setup.mapping);

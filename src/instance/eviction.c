@@ -121,6 +121,7 @@ void usm_eviction_attach(struct usm_engine *engine, struct usm_vault *vault)
 
 static int evict_some(struct usm_engine *engine, uint32_t want, bool urgent)
 {
+	struct usm_runtime *runtime = &engine->runtime;
 	struct usm_run runs[USM_ENGINE_RUNS];
 	uint32_t n, done;
 	int r;
@@ -135,6 +136,8 @@ static int evict_some(struct usm_engine *engine, uint32_t want, bool urgent)
 	if (done)
 		usm_sampler_evicted(&engine->sampler, engine->runtime.now);
 	engine->eviction.fruitless = done ? 0 : engine->eviction.fruitless + 1;
+	/* What it asked for itself is at an end where it names nothing. */
+	runtime->evict = n && runtime->evict > done ? runtime->evict - done : 0;
 	return USM_ENGINE_MORE;
 }
 
@@ -166,6 +169,8 @@ int usm_eviction_turn(struct usm_engine *engine)
 
 	want = usm_eviction_want(&engine->eviction, &view, usm_eviction_limited(engine),
 				 vault->starved, engine->runtime.now);
+	if (want < engine->runtime.evict)
+		want = engine->runtime.evict;
 	if (!want || engine->eviction.fruitless >= USM_EVICTION_FRUITLESS ||
 	    !usm_vault_has_room(vault))
 		return USM_ENGINE_IDLE;

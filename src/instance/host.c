@@ -137,6 +137,16 @@ static void host_sample(const struct usm_host *host, uint32_t rate)
 	runtime->sample_rate = rate < USM_SAMPLER_RATE_MAX ? rate : USM_SAMPLER_RATE_MAX;
 }
 
+static int host_evict(const struct usm_host *host, uint32_t frames)
+{
+	struct usm_runtime *runtime = host->runtime;
+
+	if (!runtime->evicts || !runtime->vault || !runtime->vault->nr_stores)
+		return -EOPNOTSUPP;
+	runtime->evict = frames;
+	return 0;
+}
+
 static const char *host_string(const struct usm_host *host, const char *name, const char *fallback)
 {
 	const struct usm_runtime *runtime = runtime_of(host);
@@ -186,6 +196,7 @@ void usm_runtime_init(struct usm_runtime *runtime, const struct usm_index *index
 			.parameter_bool = host_bool,
 			.store = host_store,
 			.sample = host_sample,
+			.evict = host_evict,
 		},
 		.index = index,
 		.mapping = mapping,

@@ -33,6 +33,8 @@ struct usm_runtime {
 	int32_t grow_node;
 
 	uint32_t sample_rate;		/* frames a second that the policy wants sampled */
+	bool evicts;			/* the policy has evict() */
+	uint32_t evict;			/* frames that it wants to be asked for; 0: none */
 };
 
 void usm_runtime_init(struct usm_runtime *runtime, const struct usm_index *index,

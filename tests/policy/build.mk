@@ -19,6 +19,7 @@ $(call policy_test,hostile)
 $(call policy_test,store)
 $(call policy_test,vault)
 $(call policy_test,clock)
+$(call policy_test,random)
 
 # Policies that mean harm: loaded by test-hostile, installed nowhere.
 HOSTILE_POLICIES := $(patsubst tests/policy/hostile/%.c,$(O)/tests/policy/hostile/%.so,\
@@ -28,6 +29,14 @@ $(O)/tests/policy/hostile/%.so: tests/policy/hostile/%.c src/sdk/usm/policy.h
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS_COMMON) -Isrc/sdk -fPIC -fvisibility=hidden -shared -Wl,-z,defs -o $@ $<
 
+# Evicts whatever it meets: for test-random, and for programs to be tried with.
+RANDOM_POLICY := $(O)/tests/policy/random/random.so
+$(RANDOM_POLICY): tests/policy/random/random.c src/sdk/usm/policy.h
+	@$(say) POLICY $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_COMMON) -Isrc/sdk -fPIC -fvisibility=hidden -shared -Wl,-z,defs -o $@ $<
+
+$(O)/tests/policy/test-random: | $(RANDOM_POLICY)
 $(O)/tests/policy/test-firstfit $(O)/tests/policy/test-upcall: | $(O)/policies/firstfit.so
 $(O)/tests/policy/test-clock: | $(O)/policies/clock.so
 $(O)/tests/policy/test-hostile: | $(HOSTILE_POLICIES)

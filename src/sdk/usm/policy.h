@@ -189,6 +189,15 @@ struct usm_host {
 	 * usm_page.age has what was found. Not in the first header.
 	 */
 	void (*sample)(const struct usm_host *host, uint32_t rate);
+
+	/*
+	 * Ask that evict() be called for `frames` in all although memory need not be
+	 * short; 0: for none any more. It takes the place of what is left of the last such
+	 * request, and ends early when evict() has nothing to give. Returns 0, or
+	 * -EOPNOTSUPP: nothing can be evicted, for want of evict() or of a store. Not in the
+	 * first header.
+	 */
+	int (*evict)(const struct usm_host *host, uint32_t frames);
 };
 
 /* Whether the host is new enough to have `member`. */
