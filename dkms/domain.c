@@ -362,6 +362,7 @@ static struct usm_domain *usm_domain_new(const struct usm_bind *bind,
 	domain->reserve = bind->reserve;
 	domain->mode = bind->mode;
 	domain->order = bind->fault_order;
+	memset(domain->orders, bind->fault_order, sizeof(domain->orders));
 	domain->deadline_ms = bind->deadline_ms ?: USM_DEFAULT_DEADLINE_MS;
 	domain->state = USM_FALLBACK_NEVER_ARMED;
 	domain->fell = jiffies;

@@ -52,7 +52,8 @@ struct usm_domain {
 	/* Tunables; any value is valid at any time. */
 	u32 ceiling;
 	u64 reserve;
-	u32 order;
+	u32 order;			/* the largest of: */
+	u8 orders[USM_ORDER_SIZES];	/* by log2 of a mapping's pages */
 	u32 deadline_ms;
 	u32 mode;
 

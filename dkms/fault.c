@@ -191,6 +191,8 @@ unsigned int usm_fault_want(const struct usm_fault *fault)
 	const u32 *slot = usm_bucket_slot(fault->bucket, fault->window.first);
 	unsigned int pages = fault->window.end - fault->window.first, used = 0, i;
 
+	if (pages == 1)
+		return 1;
 	for (i = 0; i < pages; i++)
 		used += READ_ONCE(slot[i]) >> USM_SLOT_SET_BIT;
 	return used < pages ? pages - used : 1;
@@ -565,9 +567,7 @@ static vm_fault_t usm_fault(struct vm_fault *vmf)
 	if (unlikely(space->move_task == current))
 		WRITE_ONCE(space->move_task, NULL);	/* of an mremap() that failed */
 
-	fault.window = usm_window_around(fault.page, READ_ONCE(fault.domain->order),
-					 vma->vm_start >> PAGE_SHIFT,
-					 vma->vm_end >> PAGE_SHIFT);
+	fault.window = usm_fault_window(fault.domain, vma, fault.page);
 	if (unlikely(!fault.bucket)) {
 		fault.bucket = usm_space_bucket_make(space, fault.page);
 		if (!fault.bucket)

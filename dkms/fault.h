@@ -65,6 +65,17 @@ struct usm_fault {
 };
 
 /* Pages of the window without a frame, as a hint: at least the faulting one. */
+/* The pages around this one that a fault in the mapping maps. */
+static inline struct usm_window usm_fault_window(const struct usm_domain *domain,
+						 const struct vm_area_struct *vma,
+						 unsigned long page)
+{
+	unsigned long start = vma->vm_start >> PAGE_SHIFT, end = vma->vm_end >> PAGE_SHIFT;
+	unsigned int size = min(__fls(end - start), USM_ORDER_SIZES - 1ul);
+
+	return usm_window_around(page, READ_ONCE(domain->orders[size]), start, end);
+}
+
 unsigned int usm_fault_want(const struct usm_fault *fault);
 
 /*

@@ -98,6 +98,27 @@ static bool usm_port_armed(struct usm_port *port)
 	return READ_ONCE(port->domain->armed) == port;
 }
 
+/* The largest of them; above USM_MAX_ORDER: one is. */
+static u32 usm_orders_max(const u8 *orders)
+{
+	u32 max = 0, i;
+
+	for (i = 0; i < USM_ORDER_SIZES; i++)
+		max = max_t(u32, max, orders[i]);
+	return max;
+}
+
+static void usm_port_tune_orders(struct usm_domain *domain, const struct usm_tune *tune)
+{
+	u32 i;
+
+	for (i = 0; i < USM_ORDER_SIZES; i++)
+		WRITE_ONCE(domain->orders[i], tune->flags & USM_TUNE_ORDERS ? tune->orders[i] :
+			   tune->fault_order);
+	WRITE_ONCE(domain->order, tune->flags & USM_TUNE_ORDERS ? usm_orders_max(tune->orders) :
+		   tune->fault_order);
+}
+
 static long usm_port_tune(struct usm_domain *domain, void __user *arg)
 {
 	struct usm_tune tune;
@@ -107,7 +128,10 @@ static long usm_port_tune(struct usm_domain *domain, void __user *arg)
 		return err;
 	if (!tune.flags || (tune.flags & ~(USM_TUNE_CEILING | USM_TUNE_RESERVE |
 					   USM_TUNE_ORDER | USM_TUNE_DEADLINE |
-					   USM_TUNE_MODE)))
+					   USM_TUNE_MODE | USM_TUNE_ORDERS)))
+		return -EINVAL;
+	if ((tune.flags & USM_TUNE_ORDERS) && ((tune.flags & USM_TUNE_ORDER) ||
+					       usm_orders_max(tune.orders) > USM_MAX_ORDER))
 		return -EINVAL;
 	if (tune.pad || ((tune.flags & USM_TUNE_MODE) && tune.mode > USM_MODE_UPCALL) ||
 	    ((tune.flags & USM_TUNE_CEILING) && !tune.ceiling) ||
@@ -121,8 +145,8 @@ static long usm_port_tune(struct usm_domain *domain, void __user *arg)
 		WRITE_ONCE(domain->ceiling, tune.ceiling);
 	if (tune.flags & USM_TUNE_RESERVE)
 		WRITE_ONCE(domain->reserve, tune.reserve);
-	if (tune.flags & USM_TUNE_ORDER)
-		WRITE_ONCE(domain->order, tune.fault_order);
+	if (tune.flags & (USM_TUNE_ORDER | USM_TUNE_ORDERS))
+		usm_port_tune_orders(domain, &tune);
 	if (tune.flags & USM_TUNE_DEADLINE)
 		WRITE_ONCE(domain->deadline_ms, tune.deadline_ms);
 	if (tune.flags & USM_TUNE_MODE) {

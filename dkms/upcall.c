@@ -303,9 +303,7 @@ static bool usm_upcall_still(struct vm_area_struct *vma, struct usm_fault *fault
 	    !(vma->vm_flags & (flags & FAULT_FLAG_WRITE ? VM_WRITE : VM_ACCESS_FLAGS)))
 		return false;
 	fault->bucket = usm_space_bucket(fault->space, fault->page);
-	fault->window = usm_window_around(fault->page, READ_ONCE(fault->domain->order),
-					  vma->vm_start >> PAGE_SHIFT,
-					  vma->vm_end >> PAGE_SHIFT);
+	fault->window = usm_fault_window(fault->domain, vma, fault->page);
 	return fault->bucket && !(READ_ONCE(*usm_bucket_slot(fault->bucket, fault->page)) &
 				  (USM_SLOT_EVICTED | USM_SLOT_BUSY));
 }

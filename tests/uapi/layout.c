@@ -94,12 +94,13 @@ AT(usm_info, label, 40);
 SIZE(usm_arm, 16);
 AT(usm_arm, epoch, 8);
 
-SIZE(usm_tune, 40);
+SIZE(usm_tune, 72);
 AT(usm_tune, ceiling, 8);
 AT(usm_tune, reserve, 16);
 AT(usm_tune, fault_order, 24);
 AT(usm_tune, deadline_ms, 28);
 AT(usm_tune, mode, 32);
+AT(usm_tune, orders, 40);
 
 SIZE(usm_command, 32);
 AT(usm_command, op, 0);

@@ -39,6 +39,8 @@ struct options {
 	uint64_t reserve_mib;
 	unsigned long grow_mib;
 	unsigned int order;
+	unsigned int small_order;
+	unsigned long small_pages;
 	unsigned int deadline_ms;
 	unsigned int run;
 	unsigned int evict;	/* pages a second */
@@ -78,6 +80,8 @@ static void usage(FILE *file)
 {
 	fputs("usage: miniinst --cgroup PATH --ceiling-mib N [options] -- PROGRAM ARGS...\n"
 	      "  --order K              pages mapped by one fault, log2 (default 4)\n"
+	      "  --small-order K        the same in mappings smaller than\n"
+	      "  --small-pages N        so many pages (default 0)\n"
 	      "  --reserve-mib N        leave this much below memory.max (default 0)\n"
 	      "  --grow-mib N           grow in steps of N (default 16; 0: never)\n"
 	      "  --deadline-ms N        (default: the module's)\n"
@@ -112,12 +116,14 @@ static unsigned long number_or_die(const char *text, unsigned long max)
 static void options_parse(struct options *o, int argc, char **argv)
 {
 	enum { CGROUP = 256, CEILING, ORDER, RESERVE, GROW, DEADLINE, RUN, ZERO,
-	       NO_ARM, NO_SUPPLY, NO_REARM, STALL, RESUME, MOVE_SELF, LEAKCHECK,
+	       NO_ARM, NO_SUPPLY, NO_REARM, SMALL_ORDER, SMALL_PAGES, STALL, RESUME, MOVE_SELF, LEAKCHECK,
 	       EVICT, KEEP, VERBOSE, HELP };
 	static const struct option table[] = {
 		{ "cgroup", required_argument, NULL, CGROUP },
 		{ "ceiling-mib", required_argument, NULL, CEILING },
 		{ "order", required_argument, NULL, ORDER },
+		{ "small-order", required_argument, NULL, SMALL_ORDER },
+		{ "small-pages", required_argument, NULL, SMALL_PAGES },
 		{ "reserve-mib", required_argument, NULL, RESERVE },
 		{ "grow-mib", required_argument, NULL, GROW },
 		{ "deadline-ms", required_argument, NULL, DEADLINE },
@@ -143,6 +149,8 @@ static void options_parse(struct options *o, int argc, char **argv)
 		case CGROUP:	o->cgroup = optarg; break;
 		case CEILING:	o->ceiling_mib = number_or_die(optarg, 1 << 22); break;
 		case ORDER:	o->order = number_or_die(optarg, USM_MAX_ORDER); break;
+		case SMALL_ORDER: o->small_order = number_or_die(optarg, USM_MAX_ORDER); break;
+		case SMALL_PAGES: o->small_pages = number_or_die(optarg, 1u << 31); break;
 		case RESERVE:	o->reserve_mib = number_or_die(optarg, 1 << 22); break;
 		case GROW:	o->grow_mib = number_or_die(optarg, 1 << 20); break;
 		case DEADLINE:	o->deadline_ms = number_or_die(optarg, USM_MAX_DEADLINE_MS); break;
@@ -177,6 +185,18 @@ static void watch_or_die(struct run *run, int fd, uint32_t events, enum source s
 		err(DOMAIN_EXIT_FAILURE, "epoll_ctl");
 }
 
+static void small_order_or_die(const struct options *o, int domain_fd)
+{
+	struct usm_tune tune = { .size = sizeof(tune), .flags = USM_TUNE_ORDERS };
+	int r;
+
+	for (unsigned int n = 0; n < USM_ORDER_SIZES; n++)
+		tune.orders[n] = 1ul << n < o->small_pages ? o->small_order : o->order;
+	r = domain_ioctl(domain_fd, USM_IOC_TUNE, &tune);
+	if (r < 0)
+		errx(DOMAIN_EXIT_FAILURE, "cannot set orders: %s", strerror(-r));
+}
+
 static void domain_bind_or_die(struct run *run)
 {
 	const struct options *o = run->options;
@@ -195,6 +215,8 @@ static void domain_bind_or_die(struct run *run)
 		errx(DOMAIN_EXIT_FAILURE, "cannot bind %s: %s", o->cgroup,
 		     strerror(-r));
 	close(cgroup_fd);
+	if (o->small_pages)
+		small_order_or_die(o, bind.domain_fd);
 	domain_map_or_die(&run->domain, bind.domain_fd);
 }
 

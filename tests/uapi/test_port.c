@@ -165,6 +165,11 @@ static void tune_tests(struct bound *bound)
 		     .deadline_ms = USM_MAX_DEADLINE_MS + 1 }, -EINVAL, "long deadline");
 	tune_refused(bound, (struct usm_tune){ .flags = USM_TUNE_CEILING,
 		     .ceiling = 1 << 20 }, -ERANGE, "ceiling above the table");
+	tune_refused(bound, (struct usm_tune){ .flags = USM_TUNE_ORDERS,
+		     .orders = { [USM_ORDER_SIZES - 1] = USM_MAX_ORDER + 1 } }, -EINVAL,
+		     "one order too high");
+	tune_refused(bound, (struct usm_tune){ .flags = USM_TUNE_ORDERS | USM_TUNE_ORDER }, -EINVAL,
+		     "one order and several");
 	/* All or nothing. */
 	tune_refused(bound, (struct usm_tune){ .flags = USM_TUNE_DEADLINE | USM_TUNE_ORDER,
 		     .deadline_ms = 999, .fault_order = 99 }, -EINVAL, "one good, one bad");
@@ -178,6 +183,11 @@ static void tune_tests(struct bound *bound)
 	expect_number(stat.reserve, 1 << 20);
 	expect_number(stat.fault_order, 3);
 	expect_number(stat.deadline_ms, 123);
+	tune.flags = USM_TUNE_ORDERS;
+	memset(tune.orders, 0, sizeof(tune.orders));
+	tune.orders[17] = 7;
+	expect_ok(domain_ioctl(bound->domain.fd, USM_IOC_TUNE, &tune));
+	expect_number(bound_stat(bound).fault_order, 7);
 	/* Only what the flags say. */
 	tune.flags = USM_TUNE_CEILING;
 	tune.ceiling = 1024;

@@ -86,6 +86,7 @@
 
 #define USM_LABEL_LEN		64	/* with the terminating NUL */
 #define USM_MAX_ORDER		9	/* of a fault: 2^9 pages */
+#define USM_ORDER_SIZES		32	/* mappings that differ: see USM_TUNE_ORDERS */
 #define USM_MAX_FRAMES		(1u << 28)	/* 1 TiB */
 #define USM_MAX_RUN		512	/* frames in one supply entry */
 #define USM_MAX_COMMANDS	256	/* in one submission */
@@ -393,6 +394,9 @@ struct usm_arm {
 #define USM_TUNE_ORDER		(1u << 2)
 #define USM_TUNE_DEADLINE	(1u << 3)
 #define USM_TUNE_MODE		(1u << 4)	/* faults that wait look again */
+/* By size: orders[n] is that of faults in mappings of 2^n to 2^(n+1) - 1 pages, the last
+ * also of larger ones. usm_stat shows the largest of them. USM_TUNE_ORDER sets all. */
+#define USM_TUNE_ORDERS		(1u << 5)
 
 /*
  * Change what usm_bind set; `flags` says which. A ceiling below what is there
@@ -407,6 +411,7 @@ struct usm_tune {
 	__u32 deadline_ms;
 	__u32 mode;		/* enum usm_mode */
 	__u32 pad;
+	__u8 orders[USM_ORDER_SIZES];
 };
 
 enum usm_command_op {
