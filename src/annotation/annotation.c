@@ -175,6 +175,45 @@ static int read_mode(struct reader *reader, const cJSON *value)
 	return 0;
 }
 
+/* "SIZE": the order in mappings that are smaller. */
+static int read_orders(struct reader *reader, const cJSON *value)
+{
+	const cJSON *item;
+	int r;
+
+	if (!cJSON_IsObject(value))
+		return refuse_value(reader, value, "an object");
+	cJSON_ArrayForEach(item, value) {
+		unsigned int order = 0, n;
+		uint64_t bytes = 0;
+
+		if (usm_size_parse(item->string, &bytes, NULL) < 0 || bytes & (bytes - 1) ||
+		    bytes < 2 * USM_ANNOTATION_MEMORY_STEP ||
+		    bytes > USM_ANNOTATION_MEMORY_STEP << USM_ANNOTATION_ORDER_SIZES)
+			return refuse(reader, item, "is not a size of mappings: a power of two "
+				      "from 8K to 8T, such as \"2M\"");
+		r = read_integer(reader, item, 0, USM_ANNOTATION_MAX_ORDER,
+				 "an integer from 0 to 9", &order);
+		if (r < 0)
+			return r;
+		n = (unsigned int)__builtin_ctzll(bytes / USM_ANNOTATION_MEMORY_STEP) - 1;
+		if (reader->annotation->size_orders >> n & 1)
+			return refuse(reader, item, "names a size that was named before");
+		reader->annotation->size_orders |= UINT32_C(1) << n;
+		reader->annotation->order_below[n] = (unsigned char)order;
+	}
+	return 0;
+}
+
+unsigned int usm_annotation_order(const struct usm_annotation *annotation, unsigned int n)
+{
+	for (; n < USM_ANNOTATION_ORDER_SIZES; n++)
+		if (annotation->size_orders >> n & 1)
+			return annotation->order_below[n] < annotation->fault_order ?
+			       annotation->order_below[n] : annotation->fault_order;
+	return annotation->fault_order;
+}
+
 static const struct key fault_keys[] = {
 	{ "order", read_order },
 	{ "mode", read_mode },
@@ -248,6 +287,7 @@ static const struct key root_keys[] = {
 	{ "memory", read_memory },
 	{ "reserve", read_reserve },
 	{ "fault", read_fault },
+	{ "orders", read_orders },
 	{ "deadline", read_deadline },
 	{ "store", read_store },
 	{ "parameters", read_parameters },
@@ -362,6 +402,21 @@ const char *usm_annotation_mode(const struct usm_annotation *annotation)
 	return annotation->upcall ? "upcall" : "supply";
 }
 
+static cJSON *orders_to_json(const struct usm_annotation *annotation)
+{
+	cleanup_json cJSON *orders = cJSON_CreateObject();
+	char size[USM_SIZE_TEXT];
+
+	for (unsigned int n = 0; n < USM_ANNOTATION_ORDER_SIZES; n++) {
+		if (!(annotation->size_orders >> n & 1))
+			continue;
+		usm_size_exact(USM_ANNOTATION_MEMORY_STEP << (n + 1), size);
+		if (!orders || usm_json_add_u64(orders, size, annotation->order_below[n]) < 0)
+			return NULL;
+	}
+	return usm_steal_ptr(orders);
+}
+
 static cJSON *store_to_json(uint64_t quota)
 {
 	cleanup_json cJSON *store = cJSON_CreateObject();
@@ -389,6 +444,8 @@ cJSON *usm_annotation_to_json(const struct usm_annotation *annotation)
 	r |= usm_json_add_u64(fault, "order", annotation->fault_order);
 	r |= usm_json_add_string(fault, "mode", usm_annotation_mode(annotation));
 	r |= usm_json_add_item(root, "fault", usm_steal_ptr(fault));
+	if (annotation->size_orders)
+		r |= usm_json_add_item(root, "orders", orders_to_json(annotation));
 	r |= usm_json_add_u64(root, "deadline", annotation->deadline_ms);
 	if (annotation->has_store_quota)
 		r |= usm_json_add_item(root, "store", store_to_json(annotation->store_quota));

@@ -27,6 +27,7 @@
 #define USM_ANNOTATION_MEMORY_STEP	UINT64_C(4096)
 #define USM_ANNOTATION_MAX_ORDER	9
 #define USM_ANNOTATION_DEFAULT_ORDER	4
+#define USM_ANNOTATION_ORDER_SIZES	31	/* of mappings, from 8K to 8T */
 #define USM_ANNOTATION_MAX_DEADLINE_MS	60000
 #define USM_ANNOTATION_DEFAULT_DEADLINE_MS 200
 
@@ -37,6 +38,9 @@ struct usm_annotation {
 	bool has_reserve;	/* false: the admin's default */
 	uint64_t reserve;	/* bytes */
 	unsigned int fault_order;
+	/* The order of faults in mappings smaller than 2^(n+1) pages, where size_orders has bit n. */
+	uint32_t size_orders;
+	unsigned char order_below[USM_ANNOTATION_ORDER_SIZES];
 	bool upcall;		/* fault.mode: each fault asks the policy */
 	unsigned int deadline_ms;
 	bool has_store_quota;	/* false: the admin's default */
@@ -58,6 +62,12 @@ int usm_annotation_parse(struct usm_annotation *annotation, const char *text,
 /* The value of `usm.policy.required`: "true" or "false" and nothing else. */
 int usm_annotation_parse_required(const char *text, size_t length, bool *required,
 				  struct usm_error *err);
+
+/*
+ * The order of faults in mappings of 2^n to 2^(n+1)-1 pages: that of the smallest size they
+ * are below, and never more than fault_order.
+ */
+unsigned int usm_annotation_order(const struct usm_annotation *annotation, unsigned int n);
 
 /* Whether `name` has the form of a policy's name, [a-z][a-z0-9-]{0,31}. */
 bool usm_annotation_name_valid(const char *name);

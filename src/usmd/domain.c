@@ -3,6 +3,19 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
+
+/* Where mappings differ by their size. A module that cannot do it refuses what it does not know. */
+static int set_orders(const struct usm_container *c, int domain_fd)
+{
+	struct usm_tune tune = { .flags = USM_TUNE_ORDERS };
+
+	if (!c->annotation.size_orders)
+		return 0;
+	for (unsigned int n = 0; n < USM_ORDER_SIZES; n++)
+		tune.orders[n] = (unsigned char)usm_annotation_order(&c->annotation, n);
+	return usm_device_tune(domain_fd, &tune);
+}
 
 int usm_domain_bind(int device_fd, int cgroup_fd, struct usm_container *c,
 		    struct usm_error *err)
@@ -23,6 +36,13 @@ int usm_domain_bind(int device_fd, int cgroup_fd, struct usm_container *c,
 	if (r < 0)
 		return usm_error_set(err, -r, "cgroup %s cannot be bound: %s", c->cgroup,
 				     usm_device_reason(r));
+	r = set_orders(c, bind.domain_fd);
+	if (r < 0) {
+		usm_device_release(device_fd, bind.id);
+		close(bind.domain_fd);
+		return usm_error_set(err, -r, "the orders of cgroup %s cannot be set: %s",
+				     c->cgroup, usm_device_reason(r));
+	}
 	usm_container_set_domain(c, bind.id);
 	c->domain_fd = bind.domain_fd;
 	usm_container_step(c, USM_CONTAINER_BIND);

@@ -11,10 +11,11 @@
 #define NAME32		"abcdefghijklmnopqrstuvwxyz012345"
 #define MODE_RULE	"must be \"supply\" or \"upcall\", not "
 #define KEYS		"is not a known key here, where there is: " \
-			"policy, memory, reserve, fault, deadline, store, parameters"
+			"policy, memory, reserve, fault, orders, deadline, store, parameters"
 #define NAME_RULE	"must be the name of a policy, [a-z][a-z0-9-]{0,31}, not "
 #define SIZE_RULE	"must be a size such as \"256M\" or a number of bytes, not "
 #define PAGE_RULE	"must be a multiple of 4K, the size of a page, not "
+#define SIZES_RULE	"is not a size of mappings: a power of two from 8K to 8T, such as \"2M\""
 #define ORDER_RULE	"must be an integer from 0 to 9, not "
 #define DEADLINE_RULE	"must be an integer from 1 to 60000, in milliseconds, not "
 #define VALUE_RULE	"must be a string, an integer, true or false, not "
@@ -224,6 +225,16 @@ static const struct refused refused[] = {
 	{ "firstfit memory=4K", "memory", "/memory", "must be from 1M to 16T, not \"4K\"" },
 	{ "firstfit fault.order=10", "fault", "/fault/order", ORDER_RULE "10" },
 	{ "firstfit fault.order=x", "fault", "/fault/order", ORDER_RULE "\"x\"" },
+	{ "firstfit orders.3M=4", "orders", "/orders/3M", SIZES_RULE },
+	{ "firstfit orders.4K=0", "orders", "/orders/4K", SIZES_RULE },
+	{ "firstfit orders.16T=0", "orders", "/orders/16T", SIZES_RULE },
+	{ "firstfit orders.big=0", "orders", "/orders/big", SIZES_RULE },
+	{ "firstfit orders.2M=10", "orders", "/orders/2M", ORDER_RULE "10" },
+	{ "firstfit orders.2M=x", "orders", "/orders/2M", ORDER_RULE "\"x\"" },
+	{ "{\"policy\":\"a\",\"orders\":4}", "\"orders\"", "/orders",
+	  "must be an object, not 4" },
+	{ "{\"policy\":\"a\",\"orders\":{\"2M\":1,\"2048K\":2}}", "\"2048K\"",
+	  "/orders/2048K", "names a size that was named before" },
 	{ "firstfit fault.mode=later", "fault", "/fault/mode", MODE_RULE "\"later\"" },
 	{ "firstfit fault.mode=1", "fault", "/fault/mode", MODE_RULE "1" },
 	{ "{\"policy\":\"a\",\"fault\":{\"mode\":null}}", "\"mode\"", "/fault/mode",
@@ -418,12 +429,32 @@ static const struct accepted accepted[] = {
 	  "{\"policy\":\"firstfit\",\"memory\":\"256M\",\"reserve\":\"8M\",\"fault\":{\"order\":2,"
 	  "\"mode\":\"supply\"},\"deadline\":50,"
 	  "\"parameters\":{\"a\":1,\"b.c\":\"x=y\",\"d\":false,\"e\":0,\"f\":\"\"}}" },
+	{ "firstfit fault.order=9 orders.2M=4 orders.64K=0",
+	  "{\"policy\":\"firstfit\",\"fault\":{\"order\":9,\"mode\":\"supply\"},"
+	  "\"orders\":{\"64K\":0,\"2M\":4},\"deadline\":200,\"parameters\":{}}" },
+	{ "{\"policy\":\"a\",\"orders\":{}}", "{\"policy\":\"a\"," REST },
+	{ "{\"policy\":\"a\",\"orders\":{\"8K\":0,\"8T\":9}}",
+	  "{\"policy\":\"a\",\"fault\":{\"order\":4,\"mode\":\"supply\"},"
+	  "\"orders\":{\"8K\":0,\"8T\":9},\"deadline\":200,\"parameters\":{}}" },
 	{ "firstfit fault.mode=supply", "{\"policy\":\"firstfit\"," REST },
 	{ "firstfit fault.mode=upcall fault.order=0",
 	  "{\"policy\":\"firstfit\",\"fault\":{\"order\":0,\"mode\":\"upcall\"},"
 	  "\"deadline\":200,\"parameters\":{}}" },
 	{ "firstfit\tmemory=268435456", "{\"policy\":\"firstfit\",\"memory\":\"256M\"," REST },
 };
+
+/* What a mapping of 2^n pages gets: that of the smallest size it is below. */
+START_TEST(orders_by_size)
+{
+	static const char text[] = "firstfit fault.order=6 orders.2M=9 orders.64K=0 orders.1M=4";
+	struct usm_annotation annotation = {};
+
+	ck_assert_int_eq(usm_annotation_parse(&annotation, text, strlen(text), NULL, NULL), 0);
+	for (unsigned int n = 0; n < 32; n++)
+		ck_assert_uint_eq(usm_annotation_order(&annotation, n), n < 4 ? 0 : n < 8 ? 4 : 6);
+	usm_annotation_clear(&annotation);
+}
+END_TEST
 
 /* The normal form is itself an annotation, and its own normal form. */
 START_TEST(accepts)
@@ -524,6 +555,7 @@ int main(void)
 	suite_add(suite, "limits-parameters", limits_parameters);
 	suite_add(suite, "sentences-are-safe", sentences_are_safe);
 	suite_add_rows(suite, "accepts", accepts, accepted);
+	suite_add(suite, "orders-by-size", orders_by_size);
 	suite_add(suite, "says-what-was-given", says_what_was_given);
 	suite_add(suite, "reads-required", reads_required);
 	suite_add(suite, "survives-want-of-memory", survives_want_of_memory);
