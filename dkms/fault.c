@@ -281,8 +281,8 @@ void usm_fault_unclaim(struct usm_fault *fault)
 	fault->nr_runs = 0;
 }
 
-void usm_batch_begin(struct usm_batch *batch, struct vm_area_struct *vma, struct usm_space *space,
-		     struct usm_bucket *bucket)
+static __always_inline void usm_batch_init(struct usm_batch *batch, struct vm_area_struct *vma,
+					   struct usm_space *space, struct usm_bucket *bucket)
 {
 	batch->vma = vma;
 	batch->space = space;
@@ -291,6 +291,12 @@ void usm_batch_begin(struct usm_batch *batch, struct vm_area_struct *vma, struct
 	batch->prot = pte_pgprot(usm_pte_own(pfn_pte(0, vma->vm_page_prot), vma));
 	batch->nr = 0;
 	batch->same = 0;
+}
+
+void usm_batch_begin(struct usm_batch *batch, struct vm_area_struct *vma, struct usm_space *space,
+		     struct usm_bucket *bucket)
+{
+	usm_batch_init(batch, vma, space, bucket);
 }
 
 static __always_inline void usm_batch_account(struct usm_batch *batch)
@@ -448,7 +454,7 @@ static unsigned int usm_fault_map(struct vm_fault *vmf, struct usm_fault *fault,
 	struct usm_batch batch __uninitialized;
 
 	usm_drop_init(&drop, fault->space);
-	usm_batch_begin(&batch, vmf->vma, fault->space, fault->bucket);
+	usm_batch_init(&batch, vmf->vma, fault->space, fault->bucket);
 	if (end - first == 1) {
 		pte_t *pte = usm_table_pte(table, vmf->address);
 
@@ -493,10 +499,12 @@ static vm_fault_t usm_fault_busy(struct vm_fault *vmf, const struct usm_fault *f
 }
 
 /* All that it got is about to be mapped. */
-static void usm_fault_spend(struct usm_fault *fault)
+static __always_inline void usm_fault_spend(struct usm_fault *fault)
 {
 	unsigned int i, zeroed = 0;
 
+	if (likely(fault->nr_runs == 1 && fault->runs[0].ready))
+		return;
 	for (i = 0; i < fault->nr_runs; i++) {
 		struct usm_run *run = &fault->runs[i];
 

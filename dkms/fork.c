@@ -185,7 +185,8 @@ static __always_inline void usm_fork_share(struct usm_fork *fork,
 		entry = pte_mkclean(*pte);
 		set_pte_at(fork->parent->mm, addr, pte, entry);
 	}
-	get_page(page);
+	/* A frame is never part of a larger page. */
+	page_ref_inc(page);
 	atomic_inc(&page->_mapcount);
 	usm_fork_name(fork, window, frame, page);
 	set_pte_at(fork->child->mm, addr, usm_table_pte(&window->child, addr),

@@ -13,7 +13,7 @@ static_assert(sizeof(union usm_entry) == sizeof(struct usm_frame));
 #error "usm_entry_set() writes the fields of the first word in this order"
 #endif
 static_assert(offsetof(struct usm_frame, state) == 4 && offsetof(struct usm_frame, run) == 5 &&
-	      offsetof(struct usm_frame, node) == 6);
+	      offsetof(struct usm_frame, node) == 6 && offsetof(struct usm_frame, age) == 7);
 static_assert((PAGE_SIZE << USM_TABLE_ORDER) ==
 	      USM_BLOCK_FRAMES * sizeof(struct usm_frame));
 
@@ -96,15 +96,13 @@ void usm_frame_set_mapped(struct usm_domain *domain, u32 frame, u32 space, u64 p
 
 void usm_frame_set_state(struct usm_domain *domain, u32 frame, enum usm_frame_state state)
 {
-	union usm_entry *entry = usm_frame_entry(domain, frame), new = { .word = {
-		READ_ONCE(entry->word[0]),
-	} };
+	union usm_entry *entry = usm_frame_entry(domain, frame);
+	u64 kept = READ_ONCE(entry->word[0]) & ~USM_ENTRY_STATE;
 
-	new.frame.state = state;
 	/* A page that is shared from now on is no younger for it. */
 	if (state != USM_FRAME_SHARED)
-		new.frame.age = 0;
-	WRITE_ONCE(entry->word[0], new.word[0]);
+		kept &= ~USM_ENTRY_AGE;
+	WRITE_ONCE(entry->word[0], kept | (u64)state << USM_ENTRY_STATE_SHIFT);
 }
 
 void usm_frame_set_own(struct usm_domain *domain, u32 frame, u32 space, u64 page)

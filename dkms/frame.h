@@ -126,12 +126,17 @@ void usm_frames_unspend(struct usm_domain *domain, u32 frame, u32 count);
 /* Claim any one free frame, zeroed ones first; false: none is free. */
 bool usm_frame_pick(struct usm_domain *domain, u32 *frame);
 
+/* The first word from bit 0 on: space, state, run, node, age. */
+#define USM_ENTRY_STATE_SHIFT	32
+#define USM_ENTRY_STATE		(0xffull << USM_ENTRY_STATE_SHIFT)
+#define USM_ENTRY_AGE		(0xffull << 56)
+
 static inline void usm_entry_set(union usm_entry *entry, const struct usm_block *block,
 				 u32 space, u8 state)
 {
-	/* space, state, run, node; the age begins anew */
-	WRITE_ONCE(entry->word[0], space | (u64)state << 32 | (u64)block->run << 40 |
-		   (u64)block->node << 48);
+	/* The age begins anew. */
+	WRITE_ONCE(entry->word[0], space | (u64)state << USM_ENTRY_STATE_SHIFT |
+		   (u64)block->run << 40 | (u64)block->node << 48);
 }
 
 static inline void usm_entry_set_mapped(union usm_entry *entry, const struct usm_block *block,
