@@ -333,6 +333,7 @@ static __always_inline void usm_batch_span(struct usm_batch *batch, unsigned lon
 	struct page *page = pages ? pages[i] : block->base + i;
 	struct mm_struct *mm = space->mm;
 	pte_t entry = pfn_pte(page_to_pfn(page), batch->prot);
+	pteval_t step = usm_pte_step(entry);
 
 	batch->nr += count;
 	if (likely(!pages)) {
@@ -358,7 +359,7 @@ static __always_inline void usm_batch_span(struct usm_batch *batch, unsigned lon
 	smp_wmb();
 	for (n = 0; n < count; n++) {
 		set_pte_at(mm, (at + n) << PAGE_SHIFT, pte + n, entry);
-		entry = likely(!pages) ? usm_pte_next(entry) : n + 1 == count ? entry :
+		entry = likely(!pages) ? __pte(pte_val(entry) + step) : n + 1 == count ? entry :
 			pfn_pte(page_to_pfn(pages[i + n + 1]), batch->prot);
 	}
 }

@@ -63,10 +63,13 @@ static inline pte_t usm_pte_own(pte_t entry, const struct vm_area_struct *vma)
 	return vma->vm_flags & VM_WRITE ? usm_pte_mkwrite_dirty(entry) : pte_mkdirty(entry);
 }
 
-/* The same entry for the page that follows in memory; present. */
-static inline pte_t usm_pte_next(pte_t entry)
+/*
+ * What to add to an entry's value for the page that follows in memory. The address in one
+ * that no access may use (PROT_NONE) is kept inverted, against L1TF.
+ */
+static inline pteval_t usm_pte_step(pte_t entry)
 {
-	return __pte(pte_val(entry) + PAGE_SIZE);
+	return pte_val(entry) & _PAGE_PRESENT ? PAGE_SIZE : -PAGE_SIZE;
 }
 
 void usm_pte_map(struct vm_area_struct *vma, unsigned long addr, pte_t *pte,

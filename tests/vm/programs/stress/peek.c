@@ -223,9 +223,55 @@ static void mem_run(void)
 	target_destroy(&target);
 }
 
+/*
+ * What no access may use can be read through /proc: it is untouched memory then, as it is
+ * when access is allowed again. The entries of such pages hold their address inverted.
+ */
+static void none_run(void)
+{
+	int fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+	char *mine;
+
+	if (fd < 0) {
+		skip("cannot open /proc/self/mem: %s", strerror(errno));
+		return;
+	}
+	mine = memory_map(PEEK_LENGTH);
+	for (size_t page = 0; page < PEEK_PAGES; page++) {
+		char *beside = memory_map(PEEK_LENGTH), *area = memory_map(PEEK_LENGTH);
+		off_t at = (off_t)(uintptr_t)(area + page * PAGE);
+		ssize_t n;
+
+		pattern_fill(beside, PEEK_LENGTH, 1, 0, 2);
+		check_call(mprotect(area, PEEK_LENGTH, PROT_NONE));
+		memset(mine, 1, PAGE);
+		n = pread(fd, mine, PAGE, at);
+		check(n == PAGE, "read of memory without access: %zd, %s", n, strerror(errno));
+		zero_verify(mine, PAGE, "untouched memory without access");
+		n = pread(fd, mine, PEEK_LENGTH, (off_t)(uintptr_t)area);
+		check(n == (ssize_t)PEEK_LENGTH, "read of memory without access: %zd, %s", n,
+		      strerror(errno));
+		zero_verify(mine, PEEK_LENGTH, "untouched memory without access");
+		check_call(mprotect(area, PEEK_LENGTH, PROT_READ | PROT_WRITE));
+		zero_verify(area, PEEK_LENGTH, "memory read before access was allowed");
+		pattern_fill(area, PEEK_LENGTH, 1, 0, 3);
+		check_call(mprotect(area, PEEK_LENGTH, PROT_NONE));
+		n = pread(fd, mine, PEEK_LENGTH, (off_t)(uintptr_t)area);
+		check(n == (ssize_t)PEEK_LENGTH, "read of memory without access: %zd, %s", n,
+		      strerror(errno));
+		pattern_verify(mine, PEEK_LENGTH, 1, 0, 3, "memory that lost its access");
+		pattern_verify(beside, PEEK_LENGTH, 1, 0, 2, "memory beside it");
+		memory_unmap(area, PEEK_LENGTH);
+		memory_unmap(beside, PEEK_LENGTH);
+	}
+	memory_unmap(mine, PEEK_LENGTH);
+	close(fd);
+}
+
 const struct scenario peek_scenarios[] = {
 	{ "process-vm", "process_vm_readv and writev with a child", process_vm_run },
 	{ "ptrace", "peek and poke in a stopped child", ptrace_run },
 	{ "proc-mem", "/proc/PID/mem of a child", mem_run },
+	{ "proc-mem-none", "/proc/self/mem of memory without access", none_run },
 	{ 0 }
 };
