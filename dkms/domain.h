@@ -148,6 +148,12 @@ static inline bool usm_domain_armed(struct usm_domain *domain)
 	return READ_ONCE(domain->state) == USM_FALLBACK_NONE;
 }
 
+/* May a fault take from the supply rings? Stays so only under a ring's lock. */
+static inline bool usm_domain_supplied(struct usm_domain *domain)
+{
+	return usm_domain_armed(domain) && READ_ONCE(domain->mode) == USM_MODE_SUPPLY;
+}
+
 /* By this descriptor, and in this arming? It stays so only under arm_lock. */
 static inline bool usm_domain_armed_by(struct usm_domain *domain, struct usm_port *port,
 				       u64 epoch)

@@ -49,7 +49,7 @@ static bool usm_frame_find(struct usm_domain *domain, u32 *frame)
 {
 	struct usm_run run;
 
-	if (usm_domain_armed(domain) && usm_supply_take(domain, 1, &run, 1)) {
+	if (usm_domain_supplied(domain) && usm_supply_take(domain, 1, &run, 1)) {
 		*frame = run.frame;
 		return true;
 	}
@@ -461,7 +461,9 @@ static unsigned int usm_fault_map(struct vm_fault *vmf, struct usm_fault *fault,
 
 		if (likely(usm_fault_empty(fault, first, pte, 1, &drop))) {
 			usm_batch_span(&batch, first, fault->runs[0].frame, pte, 1);
-			fault->run = 1;
+			/* More came for a window that was wider then. */
+			fault->run = fault->runs[0].count == 1;
+			fault->taken = 1 - fault->run;
 		}
 	} else if (unlikely(fault->chosen)) {
 		usm_fault_map_range(fault, &batch, table, fault->page, fault->page + 1, &drop);

@@ -270,6 +270,7 @@ u32 usm_frames_claim_word(struct usm_domain *domain, u32 frame, u32 count, u32 w
 	struct usm_block *block = usm_frame_block(domain, frame);
 	unsigned int word = (frame & (USM_BLOCK_FRAMES - 1)) / BITS_PER_LONG;
 	unsigned long mask, zeroed, old, take;
+	u32 got;
 
 	if (unlikely(!block))
 		return 0;
@@ -287,9 +288,17 @@ u32 usm_frames_claim_word(struct usm_domain *domain, u32 frame, u32 count, u32 w
 	} while (take && !try_cmpxchg(&block->free[word], &old, old & ~take));
 	/* Now that nobody else may change it. */
 	*ready = take && (READ_ONCE(block->zeroed[word]) & take) == take;
-	if (*ready)
+	if (likely(*ready)) {
 		atomic_long_andnot(take, (atomic_long_t *)&block->zeroed[word]);
-	return hweight_long(take);
+		return hweight_long(take);
+	}
+	/* Used and freed since we looked: others than zeroed frames are for this taker alone. */
+	got = hweight_long(take);
+	if (unlikely(got > want)) {
+		usm_frames_release(domain, frame + want, got - want);
+		got = want;
+	}
+	return got;
 }
 
 /* Zero, and known as that again. */

@@ -37,8 +37,12 @@ size_t usm_supply_size(void)
 static void usm_supply_let_go_one(struct usm_domain *domain, struct usm_supply *supply)
 {
 	lockdep_assert_held(&supply->lock);
-	if (supply->hand_count)
-		usm_frames_unready(domain, supply->hand_frame, supply->hand_count);
+	if (!supply->hand_count)
+		return;
+	usm_frames_unready(domain, supply->hand_frame, supply->hand_count);
+	/* It was the beginning of the run, and is again: the instance still counts on it. */
+	supply->run_frame = supply->hand_frame;
+	supply->run_count += supply->hand_count;
 	supply->hand_count = 0;
 }
 
@@ -251,8 +255,11 @@ static unsigned int usm_supply_take_from(struct usm_domain *domain, int cpu,
 
 	spin_lock(&supply->lock);
 	head = smp_load_acquire(&supply->ring->head);
-	/* Fallback has let go of what was in the hand, and nothing shall come after it. */
-	while (likely(usm_domain_armed(domain)) && nr < max) {
+	/*
+	 * Fallback and a change of mode have let go of what was in the hand, and nothing
+	 * shall come after it.
+	 */
+	while (likely(usm_domain_supplied(domain)) && nr < max) {
 		got = usm_supply_give(domain, supply, head, want - taken, &runs[nr], &empty);
 		if (!got)
 			break;
@@ -264,7 +271,7 @@ static unsigned int usm_supply_take_from(struct usm_domain *domain, int cpu,
 			runs[nr - 1].count += got;
 		else
 			nr++;
-		if (taken == want)
+		if (taken >= want)
 			break;
 	}
 	usm_supply_check_low(domain, supply, cpu, head, empty || !nr);
@@ -294,7 +301,7 @@ static __always_inline bool usm_supply_take_hand(struct usm_domain *domain, unsi
 	bool got;
 
 	spin_lock(&supply->lock);
-	got = supply->hand_count >= want && usm_domain_armed(domain);
+	got = supply->hand_count >= want && usm_domain_supplied(domain);
 	if (likely(got)) {
 		run->frame = supply->hand_frame;
 		supply->hand_frame += want;

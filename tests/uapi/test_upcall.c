@@ -384,6 +384,35 @@ static void run_tests(struct bound *bound, struct guest *guest)
 	expect_ok(tune(bound, USM_TUNE_ORDER, 0, 0, 0));
 }
 
+/* The order gets less after the question: what is too much then is free again. */
+static void narrower_tests(struct bound *bound, struct guest *guest)
+{
+	struct usm_event event;
+	uint32_t most = 0;
+
+	expect_ok(tune(bound, USM_TUNE_ORDER, 0, 4, 0));
+	guest_touch_begin(guest, 16);
+	while (guest_event(guest, bound, USM_EV_FAULT, &event)) {
+		uint32_t first = free_run(bound, 16);
+		struct usm_command rest = resolve(bound, 0, first + 1, event.count - 1);
+
+		expect_ok(tune(bound, USM_TUNE_ORDER, 0, 0, 0));
+		expect_number(answer(bound, event.arg, first, event.count), event.count);
+		for (int i = 0; i < PATIENCE_MS && state_of(bound, first) != USM_FRAME_MAPPED; i++)
+			usleep(1000);
+		if (event.count > most)
+			most = event.count;
+		if (!rest.count)
+			continue;
+		/* They are freed after the one is mapped. */
+		expect(bound_event(bound, USM_EV_FREED, PATIENCE_MS, NULL), "no EV_FREED");
+		rest.op = USM_CMD_ZERO;
+		expect_number(domain_command(&bound->domain, &rest), event.count - 1);
+	}
+	expect(most > 1, "no fault asked for more than a page");
+	expect(guest_touch_end(guest) && guest_verify(guest), "memory where windows get narrower");
+}
+
 static void decline_tests(struct bound *bound, struct guest *guest)
 {
 	struct usm_stat before = bound_stat(bound), after;
@@ -701,6 +730,7 @@ void upcall_tests(void)
 	refusal_tests(&bound);
 	answer_tests(&bound);
 	run_tests(&bound, &guest);
+	narrower_tests(&bound, &guest);
 	decline_tests(&bound, &guest);
 	late_tests(&bound, &guest);
 	mode_tests(&bound, &guest);
