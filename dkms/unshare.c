@@ -4,6 +4,7 @@
  * plain operations again. While they have ->page_mkwrite the kernel refuses pins that
  * may last, such as those of io_uring's registered buffers.
  */
+#include <linux/oom.h>
 #include <linux/sched/mm.h>
 
 #include "compat/compat.h"
@@ -123,6 +124,11 @@ static enum usm_unshare_end usm_unshare_try(struct usm_space *space, u32 *forks)
 
 	if (!mmap_read_trylock(space->mm))
 		return USM_UNSHARE_LATER;
+	/* A fork that failed half-way leaves a tree with its parent's VMAs, and worse. */
+	if (check_stable_address_space(space->mm)) {
+		mmap_read_unlock(space->mm);
+		return USM_UNSHARE_NEVER;
+	}
 	*forks = space->forks;
 	mas_for_each(&mas, vma, ULONG_MAX) {
 		if (vma->vm_file != space->family->file)
