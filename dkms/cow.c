@@ -197,7 +197,7 @@ static bool usm_cow_frames(struct usm_cow *cow)
 
 	if (!usm_frame_get_now(domain, &cow->frame[0], cow->space->mm == current->mm))
 		return false;
-	if (cow->nr > 1 && usm_domain_armed(domain) && !READ_ONCE(domain->starved) &&
+	if (cow->nr > 1 && usm_domain_supplied(domain) && !READ_ONCE(domain->starved) &&
 	    !READ_ONCE(domain->limited))
 		nr_runs = usm_supply_take_here(domain, cow->nr - 1, runs, USM_COW_RUNS);
 	for (i = 0; i < nr_runs; i++) {

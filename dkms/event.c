@@ -188,5 +188,8 @@ int usm_events_wait(struct usm_domain *domain, struct usm_port *port, unsigned l
 	spin_lock(&events->lock);
 	events->waiter = NULL;
 	spin_unlock(&events->lock);
+	/* Whoever took its place may have polled for what only the waiter was told. */
+	if (READ_ONCE(domain->armed) != port && usm_events_pending(events))
+		wake_up_poll(&events->poll, EPOLLIN);
 	return err;
 }

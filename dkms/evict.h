@@ -32,6 +32,7 @@ struct usm_evicted_page {
 	bool kept;		/* ... and so does the instance, which was asked to */
 	bool homeless;		/* it came back, and there was no frame for it */
 	u8 wrong;		/* times that it came back wrong */
+	u8 asked;		/* armings that were asked for it in vain, and this one */
 };
 
 #define USM_NO_FRAME		U32_MAX

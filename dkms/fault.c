@@ -116,7 +116,7 @@ static vm_fault_t usm_fault_wait(struct vm_fault *vmf, struct usm_domain *domain
 	usm_fault_unlock(vmf);
 	left = ___wait_event(domain->waiters, ___wait_cond_timeout(
 				atomic_read(&domain->kicks) != kicks),
-			     (TASK_KILLABLE | TASK_FREEZABLE), 0, left,
+			     (TASK_KILLABLE | usm_fault_freezable(vmf)), 0, left,
 			     __ret = schedule_timeout(__ret));
 	WRITE_ONCE(domain->unfed_seen, jiffies);
 	/* Growth takes as long as it takes, but excuses only who has nothing. */
@@ -138,7 +138,7 @@ static vm_fault_t usm_fault_wait_freed(struct vm_fault *vmf, struct usm_domain *
 	usm_fault_unlock(vmf);
 	___wait_event(domain->waiters, ___wait_cond_timeout(
 			atomic_read(&domain->kicks) != kicks),
-		      (TASK_KILLABLE | TASK_FREEZABLE), 0, (long)HZ / 10,
+		      (TASK_KILLABLE | usm_fault_freezable(vmf)), 0, (long)HZ / 10,
 		      __ret = schedule_timeout(__ret));
 	/* However late we run again: it was wanted all the time. */
 	WRITE_ONCE(domain->starved_seen, jiffies);

@@ -46,6 +46,12 @@ enum usm_wait_why { USM_WAIT_SUPPLY, USM_WAIT_FREED, USM_WAIT_REFAULT, USM_WAIT_
 /* May its lock go, to be tried again? */
 bool usm_fault_may_wait(struct vm_fault *vmf);
 
+/* How it sleeps. Who faults within the kernel may have locks: it is not frozen with them. */
+static inline unsigned int usm_fault_freezable(const struct vm_fault *vmf)
+{
+	return vmf->flags & FAULT_FLAG_USER ? TASK_FREEZABLE : 0;
+}
+
 /* Runs that one fault's frames may come in; fewer frames are mapped otherwise. */
 #define USM_FAULT_RUNS	8
 

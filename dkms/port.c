@@ -87,6 +87,7 @@ static long usm_port_arm(struct usm_port *port, void __user *arg)
 	mutex_unlock(&port->domain->vault.staging_lock);
 	if (err)
 		return err == -EALREADY ? -EBUSY : err;
+	WRITE_ONCE(port->reader, current->mm);
 	err = usm_copy_out(arg, &arm, sizeof(arm));
 	if (err)
 		usm_domain_disarm(port->domain, port, USM_FALLBACK_DISARMED);
@@ -149,14 +150,15 @@ static long usm_port_tune(struct usm_domain *domain, void __user *arg)
 		usm_port_tune_orders(domain, &tune);
 	if (tune.flags & USM_TUNE_DEADLINE)
 		WRITE_ONCE(domain->deadline_ms, tune.deadline_ms);
-	if (tune.flags & USM_TUNE_MODE) {
-		WRITE_ONCE(domain->mode, tune.mode);
+	if ((tune.flags & USM_TUNE_MODE) && xchg(&domain->mode, tune.mode) != tune.mode) {
 		usm_supply_let_go(domain);
-	}
-	WRITE_ONCE(domain->limited, false);
-	usm_domain_kick(domain);
-	if (tune.flags & (USM_TUNE_MODE | USM_TUNE_DEADLINE))
 		usm_upcall_dismiss(domain);
+	}
+	if (tune.flags & (USM_TUNE_CEILING | USM_TUNE_RESERVE))
+		WRITE_ONCE(domain->limited, false);
+	usm_domain_kick(domain);
+	if (tune.flags & USM_TUNE_DEADLINE)
+		usm_upcall_hurry(domain);
 	return 0;
 }
 
@@ -377,13 +379,20 @@ static long usm_port_ioctl(struct file *file, unsigned int cmd, unsigned long va
 	return ret;
 }
 
-/* Filters of system calls that look at ioctl(2) do not look at this: each fault has one. */
+/*
+ * Filters of system calls that look at ioctl(2) do not look at this: each fault has one.
+ * It is for who armed: another that is given the descriptor to read from does not mean
+ * what its buffer happens to say.
+ */
 static ssize_t usm_port_read(struct file *file, char __user *buffer, size_t size, loff_t *at)
 {
+	struct usm_port *port = file->private_data;
 	long err;
 
 	if (size < sizeof(struct usm_submit))
 		return -EINVAL;
+	if (READ_ONCE(port->reader) != current->mm)
+		return -EPERM;
 	err = usm_port_ioctl(file, USM_IOC_SUBMIT, (unsigned long)buffer);
 	return err ?: size;
 }

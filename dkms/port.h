@@ -9,6 +9,7 @@ struct usm_domain;
 /* A descriptor of a domain: what USM_IOC_BIND and USM_IOC_ATTACH give out. */
 struct usm_port {
 	struct usm_domain *domain;	/* a ref, not a use */
+	const struct mm_struct *reader;	/* who has armed: to compare with */
 };
 
 /* A new close-on-exec descriptor, or -errno. Takes a ref of its own. */

@@ -21,6 +21,8 @@
 
 /* An instance may have to read from a disk. */
 #define USM_REFAULT_PATIENCE	10
+/* Armings that what the kernel needs is asked for: it does not wait for ever. */
+#define USM_REFAULT_ARMINGS	8
 /* Wrong contents until the page counts as lost. */
 #define USM_RESTORE_TRIES	3
 /* Pages that come, and are mapped, together; a submission of the instance or so. */
@@ -186,6 +188,7 @@ struct usm_refault {
 	unsigned long since;		/* that the instance knows, in this epoch */
 	int kicks;
 	bool homeless;			/* the instance has brought it, and no frame was free */
+	u8 asked;			/* armings that know */
 };
 
 enum usm_refault_next { USM_REFAULT_AGAIN, USM_REFAULT_MAP, USM_REFAULT_WAIT, USM_REFAULT_LOST,
@@ -293,16 +296,22 @@ static enum usm_refault_next usm_refault_ask(struct vm_fault *vmf, struct usm_re
 		next = USM_REFAULT_LOST;
 	} else if ((shown->state == USM_EVICTED_AWAY || shown->state == USM_EVICTED_WANTED) &&
 		   evicted->epoch != (u32)refault->epoch) {
+		evicted->asked = shown->state == USM_EVICTED_AWAY ? 1 :
+				 min(evicted->asked + 1, U8_MAX);
 		WRITE_ONCE(shown->state, USM_EVICTED_WANTED);
 		evicted->epoch = (u32)refault->epoch;
 		evicted->since = (u32)jiffies;
 		ask = true;
 	}
+	/* The instance has its time from when there is a frame again. */
+	if (evicted->homeless && usm_count_sum(domain, USM_N_FREE) <= 0)
+		evicted->since = (u32)jiffies;
 	/* On its way, though this instance was not asked: its time begins now. */
 	refault->since = jiffies;
 	if (evicted->epoch == (u32)refault->epoch)
 		refault->since -= (u32)jiffies - evicted->since;
 	refault->homeless = evicted->homeless;
+	refault->asked = evicted->asked;
 	spin_unlock(&vault->lock);
 	if (ask) {
 		usm_refault_ahead(refault, usm_refault_end(vmf, refault));
@@ -374,15 +383,16 @@ static vm_fault_t usm_refault_wait(struct vm_fault *vmf, struct usm_refault *ref
 
 	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
 		return VM_FAULT_RETRY;
-	if (!left && !armed)
+	/* One that arms again and again has not as many patiences. */
+	if ((!left && !armed) || (refault->asked > USM_REFAULT_ARMINGS &&
+				  !usm_refault_may_last(vmf, refault->space)))
 		return usm_space_sigbus(refault->space, USM_SIGBUS_NOBODY);
 	if (homeless)
 		usm_refault_scarce(refault);
 	trace_usm_wait(domain, space, refault->page, USM_WAIT_REFAULT);
 	usm_domain_get(domain);
 	if (retry) {
-		/* Who keeps locks must not be frozen with them. */
-		state |= TASK_FREEZABLE;
+		state |= usm_fault_freezable(vmf);
 		usm_fault_unlock(vmf);
 	}
 	/* The space may go once the locks are gone; the domain does not. */

@@ -23,6 +23,7 @@ enum usm_asker_state {
 	USM_ASKER_FOLLOWS,	/* waits for another one of the same pages */
 	USM_ASKER_HAS,		/* what is in `fault` is its own; still followed */
 	USM_ASKER_DECLINED,	/* nothing for it; still followed */
+	USM_ASKER_ALONE,	/* nobody answers any more; still followed */
 	USM_ASKER_OVER,		/* in no list: look again */
 };
 
@@ -58,33 +59,43 @@ static void usm_asker_remove(struct usm_asker *asker)
 	list_del_init(&asker->asked);
 }
 
+/*
+ * They do not ask again, or an instance that changes its mind all the time would let them
+ * wait for ever: each maps what it has got, or any frame. Who follows looks again then.
+ */
 void usm_upcall_dismiss(struct usm_domain *domain)
 {
 	struct usm_upcalls *upcalls = &domain->upcalls;
-	struct hlist_node *next;
-	struct usm_asker *asker;
-	unsigned int i;
+	struct usm_asker *asker, *next;
 
 	spin_lock(&upcalls->lock);
-	for (i = 0; i < USM_UPCALL_BUCKETS; i++) {
-		hlist_for_each_entry_safe(asker, next, &upcalls->buckets[i], node) {
-			/* Who has an answer is not waiting any more. */
-			if (asker->state > USM_ASKER_FOLLOWS)
-				continue;
-			usm_asker_remove(asker);
-			usm_asker_wake(asker, USM_ASKER_OVER);
-		}
+	list_for_each_entry_safe(asker, next, &upcalls->asked, asked) {
+		list_del_init(&asker->asked);
+		usm_asker_wake(asker, asker->have ? USM_ASKER_HAS : USM_ASKER_ALONE);
 	}
 	spin_unlock(&upcalls->lock);
 }
 
 /* -------------------------------------------------------------------- too late */
 
+void usm_upcall_hurry(struct usm_domain *domain)
+{
+	mod_delayed_work(usm_wq, &domain->upcalls.late, 0);
+}
+
 /* Nothing is to be had, and that is being changed, or cannot be. */
 static bool usm_upcall_excused(struct usm_domain *domain)
 {
 	return usm_count_sum(domain, USM_N_FREE) <= 0 &&
 	       (READ_ONCE(domain->limited) || atomic64_read(&domain->grow_wanted) > 0);
+}
+
+/* Jiffies until its deadline, which may be over. */
+static long usm_upcall_left(struct usm_domain *domain, const struct usm_asker *asker)
+{
+	long left = asker->since + msecs_to_jiffies(READ_ONCE(domain->deadline_ms)) - jiffies;
+
+	return max(left, 0L);
 }
 
 /* One clock for all: set by the first that waits, it looks at the oldest. */
@@ -102,7 +113,7 @@ static void usm_upcall_late(struct work_struct *work)
 	asker = list_first_entry_or_null(&upcalls->asked, struct usm_asker, asked);
 	if (asker) {
 		epoch = asker->epoch;
-		left = (long)(asker->since + deadline - jiffies);
+		left = usm_upcall_left(domain, asker);
 	}
 	excused = left <= 0 && usm_upcall_excused(domain);
 	if (excused) {
@@ -246,7 +257,7 @@ static bool usm_upcall_enter(struct usm_domain *domain, struct usm_asker *asker)
 		list_add_tail(&asker->asked, &upcalls->asked);
 		if (!delayed_work_pending(&upcalls->late))
 			queue_delayed_work(usm_wq, &upcalls->late,
-					   msecs_to_jiffies(READ_ONCE(domain->deadline_ms)));
+					   usm_upcall_left(domain, asker));
 	}
 	spin_unlock(&upcalls->lock);
 	return true;
@@ -277,19 +288,19 @@ static void usm_upcall_leave(struct usm_domain *domain, struct usm_asker *asker)
 }
 
 /* True: there is an answer, and what is in `fault` is ours. */
-static bool usm_upcall_sleep(struct usm_asker *asker)
+static bool usm_upcall_sleep(struct usm_asker *asker, unsigned int freezable)
 {
 	/* Where the instance is to run on this very CPU, it may have done before we sleep. */
 	cond_resched();
 	for (;;) {
-		set_current_state(TASK_KILLABLE | TASK_FREEZABLE);
+		set_current_state(TASK_KILLABLE | freezable);
 		if (READ_ONCE(asker->state) > USM_ASKER_FOLLOWS || fatal_signal_pending(current))
 			break;
 		schedule();
 	}
 	__set_current_state(TASK_RUNNING);
-	return smp_load_acquire(&asker->state) == USM_ASKER_HAS ||
-	       asker->state == USM_ASKER_DECLINED;
+	return smp_load_acquire(&asker->state) > USM_ASKER_FOLLOWS &&
+	       asker->state != USM_ASKER_OVER;
 }
 
 /* ------------------------------------------------------------------- mapping it */
@@ -376,7 +387,7 @@ vm_fault_t usm_upcall(struct vm_fault *vmf, struct usm_fault *fault)
 		trace_usm_upcall(domain, &asker.event);
 		usm_event_put(domain, &asker.event);
 	}
-	if (usm_upcall_sleep(&asker)) {
+	if (usm_upcall_sleep(&asker, usm_fault_freezable(vmf))) {
 		if (asker.state == USM_ASKER_DECLINED)
 			usm_count_add(domain, USM_N_DECLINED, 1);
 		ret = usm_upcall_map(mm, address, flags, fault);

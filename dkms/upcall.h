@@ -36,8 +36,10 @@ int usm_upcall_resolve(struct usm_domain *domain, struct usm_port *port,
 		       const struct usm_command *cmd);
 int usm_upcall_repeat(struct usm_domain *domain, struct usm_port *port);
 
-/* All that wait look again. */
+/* None that waits does so any longer. */
 void usm_upcall_dismiss(struct usm_domain *domain);
+/* The deadline is another. */
+void usm_upcall_hurry(struct usm_domain *domain);
 
 static inline bool usm_upcalls_waiting(const struct usm_upcalls *upcalls)
 {

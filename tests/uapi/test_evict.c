@@ -3,8 +3,10 @@
 #include "uapitest.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define CEILING		2048
@@ -369,6 +371,45 @@ static void deadline_tests(struct bound *bound, struct guest *guest)
 	expect(guest_touch_end(guest), "memory after the instance was another");
 }
 
+/*
+ * One that arms again and again and never answers: a program may wait for it, but not who
+ * reads the memory of another and has its lock meanwhile.
+ */
+static void arming_tests(struct bound *bound, struct guest *guest)
+{
+	int status = 0, armings = 0, fd;
+	struct usm_event event;
+	char path[64], byte;
+	pid_t pid;
+
+	vault_forget(bound);
+	evict_all(bound);
+	/* Somebody wants a page: which one the event says. */
+	guest_touch_begin(guest, 0);
+	expect(bound_event(bound, USM_EV_REFAULT, 5000, &event), "nobody was asked");
+	snprintf(path, sizeof(path), "/proc/%d/mem", (int)guest->pid);
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		_exit(fd < 0 ? 2 : pread(fd, &byte, 1, (off_t)(event.page * PAGE)) < 0 &&
+			      (errno == EIO || errno == EFAULT));
+	}
+	while (waitpid(pid, &status, WNOHANG) == 0 && armings < 100) {
+		expect_ok(domain_ioctl(bound->domain.fd, USM_IOC_DISARM, NULL));
+		expect_ok(domain_arm(&bound->domain, NULL));
+		armings++;
+		usleep(50000);
+	}
+	expect(armings < 100, "who reads the memory of another waits for ever");
+	expect_number(status, 1 << 8);
+	for (uint32_t i = 0; i < vault.count; i++)
+		if (vault.keys[i] &&
+		    vault.table[USM_EVICTED_NUMBER(vault.keys[i])].state != USM_EVICTED_READY)
+			expect_ok(restore(bound, vault.keys[i], vault.content[i]));
+	expect(guest_touch_end(guest), "memory after all these instances");
+}
+
 void evict_tests(void)
 {
 	struct bound bound;
@@ -390,6 +431,7 @@ void evict_tests(void)
 	shared_tests(&bound, &guest);
 	crowd_tests(&bound, &guest);
 	deadline_tests(&bound, &guest);
+	arming_tests(&bound, &guest);
 	guest_stop(&guest);
 	munmap(vault.staged, bound.domain.info.staging_size);
 	munmap((void *)vault.table, bound.domain.info.evicted_size);

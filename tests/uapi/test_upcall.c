@@ -494,20 +494,54 @@ static void mode_tests(struct bound *bound, struct guest *guest)
 	struct usm_stat before;
 	struct usm_event event;
 
-	/* Who waits in one mode looks again in the other. */
-	guest_touch_begin(guest, 1);
+	/* Who waits in one mode is served at once; the next one waits in the other. */
+	before = bound_stat(bound);
+	guest_touch_begin(guest, 2);
 	expect(asked(bound, &event), "no EV_FAULT");
 	expect_ok(tune(bound, USM_TUNE_MODE, USM_MODE_SUPPLY, 0, 0));
 	expect(bound_event(bound, USM_EV_SUPPLY_LOW, PATIENCE_MS, NULL), "no EV_SUPPLY_LOW");
 	expect_error(answer(bound, event.arg, free_run(bound, 1), 1), -ESTALE);
-	before = bound_stat(bound);
-	expect_number(before.mode, USM_MODE_SUPPLY);
+	expect_number(bound_stat(bound).picked_pages, before.picked_pages + 1);
+	expect_number(bound_stat(bound).mode, USM_MODE_SUPPLY);
 	expect_ok(tune(bound, USM_TUNE_MODE, USM_MODE_UPCALL, 0, 0));
 	expect(asked(bound, &event), "no EV_FAULT after the change");
 	expect_number(give(bound, event.arg), 1);
 	expect(guest_touch_end(guest) && guest_verify(guest), "memory over the changes");
 	expect_number(bound_stat(bound).mode, USM_MODE_UPCALL);
 	expect_number(bound_stat(bound).fallbacks, before.fallbacks);
+}
+
+/* Who does something else instead of answering delays a fault by one deadline, no more. */
+static void busy_tests(struct bound *bound, struct guest *guest)
+{
+	static const char *const names[] = { "deadline", "mode", "mode to and fro", "arming" };
+
+	for (int way = 0; way < 4; way++) {
+		long start = ms_now(), end = start + PATIENCE_MS;
+		struct usm_event event;
+
+		expect_ok(tune(bound, USM_TUNE_DEADLINE, 0, 0, SHORT_MS));
+		guest_touch_begin(guest, 1);
+		expect(asked(bound, &event), "no EV_FAULT");
+		while (!guest_answered(guest) && ms_now() < end) {
+			if (way == 0)
+				expect_ok(tune(bound, USM_TUNE_DEADLINE, 0, 0, SHORT_MS));
+			if (way == 2)
+				expect_ok(tune(bound, USM_TUNE_MODE, USM_MODE_SUPPLY, 0, 0));
+			if (way == 1 || way == 2)
+				expect_ok(tune(bound, USM_TUNE_MODE, USM_MODE_UPCALL, 0, 0));
+			if (way == 3) {
+				domain_ioctl(bound->domain.fd, USM_IOC_DISARM, NULL);
+				domain_arm(&bound->domain, NULL);
+			}
+			usleep(SHORT_MS * 1000 / 3);
+		}
+		expect(ms_now() < end, "a fault waits, whose instance sets the %s", names[way]);
+		expect(guest_touch_end(guest) && guest_verify(guest), "its memory");
+		expect_ok(tune(bound, USM_TUNE_DEADLINE, 0, 0, DEADLINE_MS));
+		if (bound_stat(bound).state != USM_FALLBACK_NONE)
+			expect_ok(domain_arm(&bound->domain, NULL));
+	}
 }
 
 /* Its process is killed while it waits: at once, and nothing is kept for it. */
@@ -734,6 +768,7 @@ void upcall_tests(void)
 	decline_tests(&bound, &guest);
 	late_tests(&bound, &guest);
 	mode_tests(&bound, &guest);
+	busy_tests(&bound, &guest);
 	kill_tests(&bound);
 	thread_tests(&bound);
 	kernel_tests(&bound);

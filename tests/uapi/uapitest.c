@@ -359,6 +359,13 @@ bool guest_touch_end(struct guest *guest)
 	return answer == 1;
 }
 
+bool guest_answered(const struct guest *guest)
+{
+	struct pollfd poll_fd = { .fd = guest->from, .events = POLLIN };
+
+	return poll(&poll_fd, 1, 0) > 0;
+}
+
 bool guest_touch(struct guest *guest, uint32_t pages)
 {
 	guest_touch_begin(guest, pages);

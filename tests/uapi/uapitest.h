@@ -66,6 +66,7 @@ bool guest_touch(struct guest *guest, uint32_t pages);
 /* The same in two steps, for faults that have to wait. */
 void guest_touch_begin(struct guest *guest, uint32_t pages);
 bool guest_touch_end(struct guest *guest);
+bool guest_answered(const struct guest *guest);
 #define UAPITEST_ANY_EVENT	0
 /* The next event of this type while it has not answered; false: it has. */
 bool guest_event(struct guest *guest, struct bound *bound, uint16_t type, struct usm_event *ret);

@@ -44,8 +44,9 @@
  * the same aligned run of 2^fault_order pages meanwhile asks nothing: it waits for the
  * same answer and looks again. Who may not wait gets any free frame, as does who is to
  * have a copy of a shared page. An answer later than the deadline, while the domain has
- * free frames, makes it fall back; so does a lost instance. Those who wait then look
- * again, and their keys are not valid any more.
+ * free frames, makes it fall back; so does a lost instance. Those who wait then, or when
+ * the mode changes, map what they have been given, or any free frame, and their keys are
+ * not valid any more.
  *
  * STORES. What is evicted is the instance's to keep. The domain keeps the files in
  * which it does so open for it (USM_IOC_STORE_PUT), so that nothing is lost with an
@@ -495,7 +496,8 @@ struct usm_command {
  * -EINTR while it waits. -EBUSY: somebody else waits; the commands were executed.
  *
  * read(2) from the descriptor does the same with the struct in its buffer, and returns the
- * size of that: for who is under filters of system calls that make an ioctl(2) dear.
+ * size of that: for who is under filters of system calls that make an ioctl(2) dear. It is
+ * -EPERM for a process that has not armed the domain by the descriptor.
  */
 struct usm_submit {
 	__u32 size;
