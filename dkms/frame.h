@@ -102,8 +102,9 @@ u32 usm_frames_claim(struct usm_domain *domain, u32 frame, u32 count);
 /*
  * The same for a supply ring, which holds them uncounted: as many as one word of the
  * bitmaps shows. *ready: they are zero, and not known as that any more; otherwise they
- * are never more than `want`, whatever changed meanwhile. Given away they are counted as usm_frames_claim() does, and as
- * zeroed no more if they were ready; unready puts ready ones back.
+ * are never more than `want`, whatever changed meanwhile. Given away they are counted as
+ * usm_frames_claim() does, and as zeroed no more if they were ready; unready puts ready
+ * ones back.
  */
 u32 usm_frames_claim_word(struct usm_domain *domain, u32 frame, u32 count, u32 want,
 			  bool *ready);

@@ -3,6 +3,8 @@
 
 REAL_DIR	:= $(O)/vm-programs
 REAL_OUT	:= $(O)/tests/programs
+# What lib.sh and the cases take from the other guests' programs.
+REAL_GUEST	:= $(addprefix $(O)/tests/vm/programs/,member faultcount)
 REAL_LOADS	:= $(wildcard tests/programs/load/*)
 
 $(eval $(call usm_room,tests/programs,))
@@ -20,9 +22,9 @@ $(REAL_OUT)/goserver: tests/programs/goserver/main.go
 check-programs: $(VM_EXIT) $(DEB_DIR)/.built	## run real programs under random eviction in virtual machines; CASE= KERNEL= as check-vm
 	$(Q)packaging/bootstrap/bootstrap vm programs
 	$(Q)$(MAKE) $(REAL_OUT)/allocload $(REAL_OUT)/goserver $(RANDOM_POLICY) \
-		$(O)/tests/vm/programs/member
+		$(REAL_GUEST)
 	$(Q)tests/vm/mkbase $(REAL_DIR) tests/programs/packages
 	$(Q)tests/vm/mkimage $(REAL_DIR) $(VM_EXIT) $(DEBS)
 	$(Q)tests/vm/run --dir $(REAL_DIR) $(VM_CASE) --cases tests/programs/cases \
-		--result $(CHECK_DIR)/programs.result $(VM_EXIT) $(O)/tests/vm/programs/member \
+		--result $(CHECK_DIR)/programs.result $(VM_EXIT) $(REAL_GUEST) \
 		$(RANDOM_POLICY) $(REAL_OUT)/allocload $(REAL_OUT)/goserver $(REAL_LOADS)

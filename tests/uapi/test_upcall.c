@@ -514,7 +514,7 @@ static void mode_tests(struct bound *bound, struct guest *guest)
 /* Who does something else instead of answering delays a fault by one deadline, no more. */
 static void busy_tests(struct bound *bound, struct guest *guest)
 {
-	static const char *const names[] = { "deadline", "mode", "mode to and fro", "arming" };
+	static const char *const names[] = { "deadline", "mode", "mode back and forth", "arming" };
 
 	for (int way = 0; way < 4; way++) {
 		long start = ms_now(), end = start + PATIENCE_MS;

@@ -12,7 +12,7 @@ mountpoint -q /sys/kernel/debug || mount -t debugfs nodev /sys/kernel/debug
 mountpoint -q /sys/kernel/tracing || mount -t tracefs nodev /sys/kernel/tracing
 
 # Each of them knows all that there are.
-ls /sys/kernel/tracing/events/usm | grep '^usm_' >there
+(cd /sys/kernel/tracing/events/usm && printf '%s\n' usm_*) >there
 perf list 'usm:*' 2>/dev/null | sed -n 's/.*usm:\(usm_[a-z_]*\).*/\1/p' | sort -u >perf.list
 trace-cmd list -e '^usm:' | sed -n 's/^usm:\(usm_[a-z_]*\)$/\1/p' | sort -u >trace-cmd.list
 bpftrace -l 'tracepoint:usm:*' | sed -n 's/^tracepoint:usm:\(usm_[a-z_]*\)$/\1/p' |
