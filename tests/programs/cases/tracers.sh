@@ -3,10 +3,12 @@
 # timeout: 400
 #
 # perf, trace-cmd and bpftrace read the tracepoints of usm by name, with their fields, all
-# at once: of the faults of one program in a container under the real policy each tells
-# as many pages as the module counted.
+# at once: of the faults of one program in a container under the real policy they tell the
+# same, to the page.
 . "${VMTEST:?}/lib.sh"
 
+# What they say of themselves, where the case fails.
+trap '[ -e "$VMTEST_TOKEN" ] || tail -n 20 ./*.log bpftrace.out >&2' EXIT
 wait_for 30 usm_ready
 mountpoint -q /sys/kernel/debug || mount -t debugfs nodev /sys/kernel/debug
 mountpoint -q /sys/kernel/tracing || mount -t tracefs nodev /sys/kernel/tracing
@@ -22,7 +24,7 @@ for tool in perf trace-cmd bpftrace; do
 done
 
 container_make traced --memory 256M --annotation usm.policy.required=true --annotation \
-	'usm.policy={"policy":"slab","memory":"128M","fault":{"order":4}}' \
+	'usm.policy={"policy":"firstfit","memory":"128M","fault":{"order":4}}' \
 	-- sh -c 'until [ -e /data/go ]; do sleep 0.1; done
 		/programs/faultcount --pages 8192 >/data/said 2>&1; echo $? >/data/status
 		mv /data/status /data/done; until [ -e /data/end ]; do sleep 0.1; done' >/dev/null
@@ -33,13 +35,14 @@ counts() { usm_show traced .stat.faults .stat.fault_pages; }
 
 # The expression of usm(4), and one with fields of two events.
 cat >script <<-END2
-	tracepoint:usm:usm_fault / args->domain == $domain / {
+	tracepoint:usm:usm_fault / args->domain == $domain && comm == "faultcount" / {
 		@faults = count(); @pages = sum(args->count); @by_count[args->count] = count();
 	}
 	tracepoint:usm:usm_freed / args->domain == $domain / { @freed = sum(args->count); }
-	BEGIN { printf("attached\n"); }
 END2
-bpftrace -o bpftrace.out script &
+# It runs a command without a shell between, once it has attached.
+echo 'touch bpftrace.on; until [ -e off ]; do sleep 0.1; done' >hold
+bpftrace -o bpftrace.out -c "/bin/sh $PWD/hold" script >bpftrace.log 2>&1 &
 bpftrace=$!
 perf record -q -a -e 'usm:*' --filter "domain == $domain" -o perf.data 2>perf.log -- \
 	sh -c 'touch perf.on; until [ -e off ]; do sleep 0.1; done' &
@@ -47,7 +50,7 @@ perf=$!
 trace-cmd record -q -e usm -f "domain == $domain" -o trace.dat >trace-cmd.log 2>&1 \
 	sh -c 'touch trace-cmd.on; until [ -e off ]; do sleep 0.1; done' &
 trace_cmd=$!
-wait_for 60 grep -qs attached bpftrace.out
+wait_for 120 test -e bpftrace.on
 wait_for 60 test -e perf.on
 wait_for 60 test -e trace-cmd.on
 
@@ -61,24 +64,28 @@ assert_eq "exit ($(cat traced/data/said))" "$(cat traced/data/done)" 0
 : >off
 assert_ok wait $perf
 assert_ok wait $trace_cmd
-kill -INT $bpftrace
-wait $bpftrace || :
+assert_ok wait $bpftrace
 : >traced/data/end
 faults=$(($3 - $1)) pages=$(($4 - $2))
 assert_ge 'pages of faults' $pages 8192
 
-# Between the counts and the tracers only the container's shell goes on.
+# What the container's shell does besides is told at other times, and is not this program's.
 # told TOOL FAULTS PAGES
 told() {
-	echo "$1: $2 faults, $3 pages; counted: $faults, $pages"
-	assert_close "faults by $1" "$2" $faults 2
-	assert_close "pages by $1" "$3" $pages 2
+	echo "$1: $2 faults, $3 pages; of the container: $faults, $pages"
+	assert_ge "pages by $1" "$3" 8192
+	assert_le "pages by $1" "$3" $pages
+	assert_eq "faults by $1" "$2" "${same_faults:=$2}"
+	assert_eq "pages by $1" "$3" "${same_pages:=$3}"
 }
-sums() { awk '/ count=/ { sub(/.* count=/, ""); pages += $1; faults++ } END { print faults + 0, pages + 0 }'; }
+sums() {
+	awk '/faultcount.*usm_fault: .* count=/ { sub(/.* count=/, ""); pages += $1; faults++ }
+		END { print faults + 0, pages + 0 }'
+}
 # shellcheck disable=SC2046
-told perf $(perf script -i perf.data -F event,trace 2>>perf.log | grep 'usm:usm_fault:' | sums)
+told perf $(perf script -i perf.data -F comm,event,trace 2>>perf.log | sums)
 # shellcheck disable=SC2046
-told trace-cmd $(trace-cmd report -i trace.dat 2>>trace-cmd.log | grep ' usm_fault: ' | sums)
+told trace-cmd $(trace-cmd report -i trace.dat 2>>trace-cmd.log | sums)
 # shellcheck disable=SC2046
 told bpftrace $(sed -n 's/^@\(faults\|pages\): //p' bpftrace.out)
 assert_match 'the map' "$(cat bpftrace.out)" '^@by_count\[16\]: [0-9]{3}'
