@@ -239,17 +239,21 @@ static int memstore_load(struct usm_store *store, uint64_t handle, uint64_t key,
 {
 	const struct memstore *ms = memstore_of(store);
 	const struct usm_memstore_slot *s = slot_find(ms, handle, key);
+	size_t length;
 
 	if (!s)
 		return -ENOENT;
 	if (!slot_is_sane(s, ms->slabs.slab[handle / USM_SLAB_MAX_SLOTS].class) ||
 	    s->sum != slot_sum(s, key))
 		return -EBADMSG;
+	length = s->length;
 	switch (s->form) {
 	case USM_MEMSTORE_PACKED:
-		return ms->codec->decompress(s + 1, s->length, content);
+		return ms->codec->decompress(s + 1, length, content);
 	case USM_MEMSTORE_PLAIN:
-		memcpy(content, s + 1, USM_STORE_PAGE);
+		/* That is a page. A length that is only known here is one for which the
+		 * compiler leaves it to libc, which copies with less than its inline loop. */
+		memcpy(content, s + 1, length < USM_STORE_PAGE ? length : USM_STORE_PAGE);
 		return 0;
 	}
 	word_fill(content, s + 1);
