@@ -394,7 +394,7 @@ static struct usm_domain *usm_domain_new(const struct usm_bind *bind,
 	err = usm_supply_init(domain);
 	if (err)
 		goto fail;
-	err = usm_events_init(&domain->events);
+	err = usm_events_init(&domain->events, bind->ceiling);
 	if (err)
 		goto fail;
 	err = usm_frames_init(domain, bind->ceiling);

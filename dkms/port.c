@@ -60,7 +60,7 @@ static long usm_port_info(struct usm_domain *domain, void __user *arg)
 		.id = domain->id,
 		.table_size = usm_table_size(domain),
 		.frame_size = sizeof(struct usm_frame),
-		.event_size = usm_events_size(),
+		.event_size = usm_events_size(&domain->events),
 		.supply_size = usm_supply_size(),
 		.supply_rings = nr_cpu_ids,
 		.evicted_size = usm_vault_table_size(&domain->vault),
@@ -456,7 +456,7 @@ static int usm_port_mmap(struct file *file, struct vm_area_struct *vma)
 	if (!(vma->vm_flags & VM_SHARED) || (vma->vm_flags & VM_EXEC))
 		return -EINVAL;
 	if (offset == USM_MMAP_EVENTS) {
-		if (size > usm_events_size())
+		if (size > usm_events_size(&domain->events))
 			return -EINVAL;
 		vma->vm_pgoff = 0;
 		return remap_vmalloc_range(vma, domain->events.ring, 0);
