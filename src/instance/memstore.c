@@ -27,6 +27,7 @@ struct memstore {
 	uint64_t size;				/* of the file */
 	struct usm_slabs slabs;
 	uint64_t quota, data, pages;
+	uint32_t hard;				/* pages in a row that did not get smaller */
 };
 
 static struct memstore *memstore_of(struct usm_store *store)
@@ -170,9 +171,34 @@ static bool is_one_word(const char *content)
 	return !memcmp(content, content + sizeof(uint64_t), USM_STORE_PAGE - sizeof(uint64_t));
 }
 
+unsigned int usm_memstore_haste(uint32_t hard)
+{
+	unsigned int haste = 1;
+
+	if (hard % USM_MEMSTORE_RELAPSE == USM_MEMSTORE_RELAPSE - 1)
+		return haste;
+	for (; hard >= USM_MEMSTORE_PATIENCE && haste < USM_MEMSTORE_HASTE_MAX; hard--)
+		haste *= 2;
+	return haste;
+}
+
+/* The length of what the codec makes of it; 0: it gets no smaller. */
+static size_t squeeze(struct memstore *ms, const void *content, void *packed, size_t most)
+{
+	unsigned int haste = usm_memstore_haste(ms->hard);
+	size_t length = ms->codec->compress(content, packed, most, haste);
+
+	if (length && haste > 1)
+		length = ms->codec->compress(content, packed, most, 1);
+	if (length > most)
+		length = 0;
+	ms->hard = length ? 0 : ms->hard + 1;
+	return length;
+}
+
 /* What is to be stored, in `packed` or in the content itself. */
-static const void *pack(const struct memstore *ms, struct usm_memstore_slot *slot,
-			const void *content, void *packed)
+static const void *pack(struct memstore *ms, struct usm_memstore_slot *slot, const void *content,
+			void *packed)
 {
 	/* A slot of the largest size is taken by a page that does not fit below. */
 	size_t most = usm_slab_slot_size(USM_SLAB_CLASSES - 2) - sizeof(*slot);
@@ -183,8 +209,8 @@ static const void *pack(const struct memstore *ms, struct usm_memstore_slot *slo
 		slot->length = sizeof(uint64_t);
 		return content;
 	}
-	length = ms->codec->compress(content, packed, most);
-	if (length && length <= most) {
+	length = squeeze(ms, content, packed, most);
+	if (length) {
 		slot->form = USM_MEMSTORE_PACKED;
 		slot->length = (uint16_t)length;
 		return packed;
