@@ -14,6 +14,9 @@
 
 #define DIRECTORY_OFFSET	4096
 
+/* Room for whatever a codec makes of a page: while it need not look for the end, it is faster. */
+#define USM_MEMSTORE_PACKED_MAX	(USM_STORE_PAGE + USM_STORE_PAGE / 8)
+
 _Static_assert(sizeof(struct usm_memstore_head) <= DIRECTORY_OFFSET, "head of a store");
 _Static_assert(sizeof(struct usm_memstore_slot) == 32, "header of a slot");
 
@@ -186,10 +189,10 @@ unsigned int usm_memstore_haste(uint32_t hard)
 static size_t squeeze(struct memstore *ms, const void *content, void *packed, size_t most)
 {
 	unsigned int haste = usm_memstore_haste(ms->hard);
-	size_t length = ms->codec->compress(content, packed, most, haste);
+	size_t length = ms->codec->compress(content, packed, USM_MEMSTORE_PACKED_MAX, haste);
 
-	if (length && haste > 1)
-		length = ms->codec->compress(content, packed, most, 1);
+	if (length && length <= most && haste > 1)
+		length = ms->codec->compress(content, packed, USM_MEMSTORE_PACKED_MAX, 1);
 	if (length > most)
 		length = 0;
 	ms->hard = length ? 0 : ms->hard + 1;
@@ -225,7 +228,7 @@ static int memstore_save(struct usm_store *store, const struct usm_store_page *p
 {
 	struct memstore *ms = memstore_of(store);
 	struct usm_memstore_slot header = { .page = page->page, .space = page->space }, *s;
-	char packed[USM_STORE_PAGE];
+	char packed[USM_MEMSTORE_PACKED_MAX];
 	const void *from = pack(ms, &header, content, packed);
 	unsigned int class = usm_slab_class(sizeof(header) + header.length), slot;
 	uint32_t slab = usm_slabs_find(&ms->slabs, class);
