@@ -366,7 +366,6 @@ static struct usm_domain *usm_domain_new(const struct usm_bind *bind,
 	domain->deadline_ms = bind->deadline_ms ?: USM_DEFAULT_DEADLINE_MS;
 	domain->state = USM_FALLBACK_NEVER_ARMED;
 	domain->fell = jiffies;
-	domain->next_space = 1;
 	INIT_LIST_HEAD(&domain->list);
 	INIT_LIST_HEAD(&domain->lru);
 	INIT_LIST_HEAD(&domain->limbo);
@@ -394,7 +393,7 @@ static struct usm_domain *usm_domain_new(const struct usm_bind *bind,
 	err = usm_supply_init(domain);
 	if (err)
 		goto fail;
-	err = usm_events_init(&domain->events);
+	err = usm_events_init(&domain->events, bind->ceiling);
 	if (err)
 		goto fail;
 	err = usm_frames_init(domain, bind->ceiling);

@@ -71,6 +71,8 @@ struct usm_domain {
 	/* Frames. */
 	struct mutex grow_lock;		/* structure of blocks */
 	struct usm_block **blocks;	/* by frame >> 9; set once, release order */
+	u32 **owners;			/* by frame >> 10: a page for two blocks; once, the same */
+	struct usm_frame_block *shown;	/* by frame >> 9 */
 	unsigned long *some_free;	/* bit n: block n may have a free frame */
 	atomic_t pick_hint;		/* block to look into first in fallback */
 	atomic64_t grow_wanted;
@@ -100,7 +102,7 @@ struct usm_domain {
 	struct list_head spaces;
 	atomic_t nr_spaces;
 	atomic_t nr_exiting;		/* of them, whose mm has no users any more */
-	u32 next_space;
+	u64 next_space;			/* in turn: see core/number.h */
 	unsigned long oom_until;	/* jiffies; a victim is exiting */
 
 	struct list_head lru;		/* in the shrinker's list */

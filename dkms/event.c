@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/freezer.h>
+#include <linux/log2.h>
 #include <linux/poll.h>
 #include <linux/sched/signal.h>
 #include <linux/vmalloc.h>
@@ -10,23 +11,25 @@
 
 /*
  * Runs of freed frames come in bursts of a munmap's size; 4096 entries of 32
- * bytes hold what a fragmented 16 MiB gives, the rest costs a rescan.
+ * bytes hold what a fragmented 16 MiB gives, the rest costs a rescan. That of a small
+ * domain is soon done, so that one has an entry for each 32 frames.
  */
-#define USM_EVENT_ENTRIES	4096
+#define USM_EVENT_ENTRIES_MAX	4096
+#define USM_EVENT_ENTRIES_MIN	1024
+#define USM_EVENT_FRAMES	32
 
 static void usm_events_expire(struct work_struct *work);
 
-size_t usm_events_size(void)
+size_t usm_events_size(const struct usm_events *events)
 {
-	return PAGE_ALIGN(sizeof(struct usm_ring) +
-			  USM_EVENT_ENTRIES * sizeof(struct usm_event));
+	return PAGE_ALIGN(sizeof(struct usm_ring) + events->entries * sizeof(struct usm_event));
 }
 
 void usm_events_reset(struct usm_events *events)
 {
 	spin_lock(&events->lock);
 	events->head = 0;
-	WRITE_ONCE(events->ring->entries, USM_EVENT_ENTRIES);
+	WRITE_ONCE(events->ring->entries, events->entries);
 	WRITE_ONCE(events->ring->entry_size, sizeof(struct usm_event));
 	WRITE_ONCE(events->ring->offset, sizeof(struct usm_ring));
 	WRITE_ONCE(events->ring->tail, 0);
@@ -37,12 +40,14 @@ void usm_events_reset(struct usm_events *events)
 	spin_unlock(&events->lock);
 }
 
-int usm_events_init(struct usm_events *events)
+int usm_events_init(struct usm_events *events, u32 frames)
 {
+	events->entries = clamp_t(u32, roundup_pow_of_two(max(frames / USM_EVENT_FRAMES, 1u)),
+				  USM_EVENT_ENTRIES_MIN, USM_EVENT_ENTRIES_MAX);
 	spin_lock_init(&events->lock);
 	init_waitqueue_head(&events->poll);
 	INIT_DELAYED_WORK(&events->late, usm_events_expire);
-	events->ring = vmalloc_user(usm_events_size());
+	events->ring = vmalloc_user(usm_events_size(events));
 	if (!events->ring)
 		return -ENOMEM;
 	usm_events_reset(events);
@@ -90,11 +95,11 @@ static void usm_event_store(struct usm_domain *domain, const struct usm_event *e
 
 	spin_lock(&events->lock);
 	lost = usm_ring_used(events->head, smp_load_acquire(&events->ring->tail),
-			     USM_EVENT_ENTRIES, USM_EVENT_ENTRIES) == USM_EVENT_ENTRIES;
+			     events->entries, events->entries) == events->entries;
 	if (lost) {
 		WRITE_ONCE(events->ring->lost, events->ring->lost + 1);
 	} else {
-		slot[usm_ring_slot(events->head, USM_EVENT_ENTRIES)] = *event;
+		slot[usm_ring_slot(events->head, events->entries)] = *event;
 		WRITE_ONCE(events->head, events->head + 1);
 		smp_store_release(&events->ring->head, events->head);
 	}

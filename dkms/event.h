@@ -13,9 +13,10 @@ struct usm_port;
 struct usm_events {
 	spinlock_t lock;		/* head; the ring's contents */
 	struct usm_ring *ring;		/* shared: written by both sides */
-	u32 head;			/* ours; ring->head is a copy */
-	u32 top;			/* so is ring->top */
-	u32 evicted_top;		/* ... and ring->evicted_top */
+	u32 entries;			/* ours, as are those below; the ring has copies */
+	u32 head;
+	u32 top;
+	u32 evicted_top;
 	wait_queue_head_t poll;
 	/* USM_SUBMIT_WAIT: who waits, under the lock, and until when. */
 	struct task_struct *waiter;
@@ -23,7 +24,8 @@ struct usm_events {
 	bool expired;
 };
 
-int usm_events_init(struct usm_events *events);
+/* Of a domain of so many frames. */
+int usm_events_init(struct usm_events *events, u32 frames);
 void usm_events_uninit(struct usm_events *events);
 void usm_events_reset(struct usm_events *events);
 /* The table is worth reading up to here; never less than before. */
@@ -37,7 +39,7 @@ void usm_events_hang_up(struct usm_events *events);
  * longer than timeout, in jiffies; 0: for ever. 0, -EINTR or -EBUSY.
  */
 int usm_events_wait(struct usm_domain *domain, struct usm_port *port, unsigned long timeout);
-size_t usm_events_size(void);
+size_t usm_events_size(const struct usm_events *events);
 
 /* Process context; takes a spinlock. Dropped where nobody is armed to read it. */
 void usm_event_put(struct usm_domain *domain, const struct usm_event *event);

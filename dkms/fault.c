@@ -326,7 +326,8 @@ static __always_inline void usm_batch_span(struct usm_batch *batch, unsigned lon
 	struct usm_block *block = usm_frame_block(space->domain, frame);
 	unsigned int i = frame & (USM_BLOCK_FRAMES - 1), n;
 	u32 *slot = usm_bucket_slot(batch->bucket, at);
-	union usm_entry *shown = block->table + i;
+	u64 *word = block->words + i, mapped = usm_word_mapped(at);
+	u32 *owner = block->owners + i;
 	struct address_space *mapping = batch->mapping;
 	pgoff_t index = usm_space_index(space, at);
 	struct page **pages = block->pages;
@@ -351,7 +352,8 @@ static __always_inline void usm_batch_span(struct usm_batch *batch, unsigned lon
 				(unsigned long)(frame + n) << USM_PAGE_FRAME_SHIFT | 1);
 		page_ref_inc(page);
 		atomic_set(&page->_mapcount, 0);
-		usm_entry_set_mapped(shown + n, block, space->id, at + n);
+		usm_entry_set_mapped(word + n, owner + n, space->id, mapped);
+		mapped += 1 << USM_WORD_PAGE_SHIFT;
 		WRITE_ONCE(slot[n], USM_SLOT_SET | (frame + n));
 		page++;
 	}

@@ -2,20 +2,26 @@
 #include <linux/highmem.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include <linux/vmalloc.h>
 
 #include "frame.h"
 
-/* Two pages: 512 entries of 16 bytes. */
-#define USM_TABLE_ORDER	1
+/* Blocks whose owners are in one page. */
+#define USM_OWNERS_BLOCKS	2
 
-static_assert(sizeof(union usm_entry) == sizeof(struct usm_frame));
 #ifdef __BIG_ENDIAN
-#error "usm_entry_set() writes the fields of the first word in this order"
+#error "usm_owner_age() is the last byte of an owner"
 #endif
-static_assert(offsetof(struct usm_frame, state) == 4 && offsetof(struct usm_frame, run) == 5 &&
-	      offsetof(struct usm_frame, node) == 6 && offsetof(struct usm_frame, age) == 7);
-static_assert((PAGE_SIZE << USM_TABLE_ORDER) ==
-	      USM_BLOCK_FRAMES * sizeof(struct usm_frame));
+static_assert(USM_BLOCK_SIZE == USM_BLOCK_FRAMES);
+static_assert(PAGE_SIZE == USM_BLOCK_FRAMES * sizeof(u64));
+static_assert(PAGE_SIZE == USM_OWNERS_BLOCKS * USM_BLOCK_FRAMES * sizeof(u32));
+/* A program's half of 57 bits of address, which is what five levels of tables translate. */
+static_assert(USM_PAGE_BITS - USM_WORD_PAGE_SHIFT >= 56 - PAGE_SHIFT);
+
+static u32 usm_frames_blocks(const struct usm_domain *domain)
+{
+	return DIV_ROUND_UP(domain->capacity, USM_BLOCK_FRAMES);
+}
 
 int usm_frames_init(struct usm_domain *domain, u32 capacity)
 {
@@ -23,32 +29,60 @@ int usm_frames_init(struct usm_domain *domain, u32 capacity)
 
 	domain->capacity = capacity;
 	domain->blocks = kvcalloc(blocks, sizeof(*domain->blocks), GFP_KERNEL);
+	domain->owners = kvcalloc(DIV_ROUND_UP(blocks, USM_OWNERS_BLOCKS),
+				  sizeof(*domain->owners), GFP_KERNEL);
+	domain->shown = vzalloc(PAGE_ALIGN(blocks * sizeof(*domain->shown)));
 	domain->some_free = bitmap_zalloc(blocks, GFP_KERNEL);
 	/* uninit frees what is there */
-	return domain->blocks && domain->some_free ? 0 : -ENOMEM;
+	return domain->blocks && domain->owners && domain->shown && domain->some_free ? 0 :
+	       -ENOMEM;
 }
 
 static void usm_block_free(struct usm_block *block)
 {
 	if (!block)
 		return;
-	free_pages((unsigned long)block->table, USM_TABLE_ORDER);
+	free_page((unsigned long)block->words);
 	kfree(block->pages);
 	kfree(block);
 }
 
 void usm_frames_uninit(struct usm_domain *domain)
 {
-	u32 i;
+	u32 blocks = usm_frames_blocks(domain), i;
 
 	bitmap_free(domain->some_free);
 	domain->some_free = NULL;
-	if (!domain->blocks)
-		return;
-	for (i = 0; i < DIV_ROUND_UP(domain->capacity, USM_BLOCK_FRAMES); i++)
+	for (i = 0; domain->blocks && i < blocks; i++)
 		usm_block_free(domain->blocks[i]);
 	kvfree(domain->blocks);
 	domain->blocks = NULL;
+	for (i = 0; domain->owners && i < DIV_ROUND_UP(blocks, USM_OWNERS_BLOCKS); i++)
+		free_page((unsigned long)domain->owners[i]);
+	kvfree(domain->owners);
+	domain->owners = NULL;
+	vfree(domain->shown);
+	domain->shown = NULL;
+}
+
+/* The owners of a block's frames, in a page that another block may have made. */
+static u32 *usm_owners_make(struct usm_domain *domain, u32 index, gfp_t gfp)
+{
+	u32 **owners = &domain->owners[index / USM_OWNERS_BLOCKS], *page = READ_ONCE(*owners);
+
+	if (!page) {
+		u32 *other;
+
+		page = (void *)get_zeroed_page(gfp);
+		if (!page)
+			return NULL;
+		other = cmpxchg(owners, NULL, page);
+		if (other) {
+			free_page((unsigned long)page);
+			page = other;
+		}
+	}
+	return page + index % USM_OWNERS_BLOCKS * USM_BLOCK_FRAMES;
 }
 
 struct usm_block *usm_block_make(struct usm_domain *domain, u32 index, bool charge)
@@ -62,10 +96,11 @@ struct usm_block *usm_block_make(struct usm_domain *domain, u32 index, bool char
 	old = set_active_memcg(domain->memcg);
 	block = kzalloc(sizeof(*block), gfp | __GFP_NOWARN);
 	if (block) {
-		block->table = (void *)__get_free_pages(gfp | __GFP_ZERO | __GFP_NOWARN,
-							USM_TABLE_ORDER);
-		if (!block->table) {
-			kfree(block);
+		block->shown = &domain->shown[index];
+		block->words = (void *)get_zeroed_page(gfp | __GFP_NOWARN);
+		block->owners = usm_owners_make(domain, index, gfp | __GFP_NOWARN);
+		if (!block->words || !block->owners) {
+			usm_block_free(block);
 			block = NULL;
 		}
 	}
@@ -83,52 +118,95 @@ struct usm_block *usm_block_make(struct usm_domain *domain, u32 index, bool char
 
 /* ------------------------------------------------------------------ the table */
 
-static union usm_entry *usm_frame_entry(struct usm_domain *domain, u32 frame)
+u64 usm_frames_owners_offset(const struct usm_domain *domain)
 {
-	return usm_frame_block(domain, frame)->table + (frame & (USM_BLOCK_FRAMES - 1));
+	return PAGE_ALIGN((u64)domain->capacity * sizeof(u64));
+}
+
+u64 usm_frames_blocks_offset(const struct usm_domain *domain)
+{
+	return usm_frames_owners_offset(domain) +
+	       PAGE_ALIGN((u64)domain->capacity * sizeof(u32));
+}
+
+u64 usm_frames_table_size(const struct usm_domain *domain)
+{
+	return usm_frames_blocks_offset(domain) +
+	       PAGE_ALIGN((u64)usm_frames_blocks(domain) * sizeof(*domain->shown));
+}
+
+unsigned long usm_frames_table_pfn(struct usm_domain *domain, u64 offset)
+{
+	u64 owners = usm_frames_owners_offset(domain), blocks = usm_frames_blocks_offset(domain);
+	struct usm_block *block;
+	u32 index;
+
+	if (offset >= blocks)
+		return vmalloc_to_pfn((void *)domain->shown + (offset - blocks));
+	index = offset < owners ? offset >> PAGE_SHIFT :
+		((offset - owners) >> PAGE_SHIFT) * USM_OWNERS_BLOCKS;
+	block = usm_block_make(domain, index, true);
+	if (!block)
+		return 0;
+	return PHYS_PFN(__pa(offset < owners ? (void *)block->words : (void *)block->owners));
+}
+
+static u64 *usm_frame_word(struct usm_domain *domain, u32 frame)
+{
+	return usm_frame_block(domain, frame)->words + (frame & (USM_BLOCK_FRAMES - 1));
+}
+
+static u32 *usm_frame_owner(struct usm_domain *domain, u32 frame)
+{
+	return usm_frame_block(domain, frame)->owners + (frame & (USM_BLOCK_FRAMES - 1));
 }
 
 void usm_frame_set_mapped(struct usm_domain *domain, u32 frame, u32 space, u64 page)
 {
-	usm_entry_set_mapped(usm_frame_entry(domain, frame), usm_frame_block(domain, frame),
-			     space, page);
+	usm_entry_set_mapped(usm_frame_word(domain, frame), usm_frame_owner(domain, frame),
+			     space, usm_word_mapped(page));
 }
 
 void usm_frame_set_state(struct usm_domain *domain, u32 frame, enum usm_frame_state state)
 {
-	union usm_entry *entry = usm_frame_entry(domain, frame);
-	u64 kept = READ_ONCE(entry->word[0]) & ~USM_ENTRY_STATE;
+	u64 *word = usm_frame_word(domain, frame);
 
 	/* A page that is shared from now on is no younger for it. */
 	if (state != USM_FRAME_SHARED)
-		kept &= ~USM_ENTRY_AGE;
-	WRITE_ONCE(entry->word[0], kept | (u64)state << USM_ENTRY_STATE_SHIFT);
+		WRITE_ONCE(*usm_owner_age(usm_frame_owner(domain, frame)), 0);
+	WRITE_ONCE(*word, (READ_ONCE(*word) & ~USM_WORD_STATE) | state);
 }
 
 void usm_frame_set_own(struct usm_domain *domain, u32 frame, u32 space, u64 page)
 {
-	union usm_entry *entry = usm_frame_entry(domain, frame);
-	u8 age = READ_ONCE(entry->frame.age);
+	u8 *at = usm_owner_age(usm_frame_owner(domain, frame)), age = READ_ONCE(*at);
 
 	usm_frame_set_mapped(domain, frame, space, page);
-	WRITE_ONCE(entry->frame.age, age);
+	WRITE_ONCE(*at, age);
 }
 
-/* FREE frames only: the owner of the claim calls it. */
-static void usm_frame_show_free(struct usm_block *block, unsigned int i)
+/* FREE frames only: the owner of the claim calls it. freed: USM_WORD_FREED, or 0. */
+static void usm_frame_show_free(struct usm_block *block, unsigned int i, u64 freed)
 {
-	usm_entry_set(block->table + i, block, 0, USM_FRAME_FREE |
-		      (test_bit(i, block->zeroed) ? USM_FRAME_ZEROED : 0));
+	WRITE_ONCE(block->owners[i], 0);
+	WRITE_ONCE(block->words[i], ((block->words[i] + freed) & ~USM_WORD_STATE) | USM_FRAME_FREE |
+		   (test_bit(i, block->zeroed) ? USM_FRAME_ZEROED : 0));
+}
+
+void usm_block_show_freed(struct usm_block *block, unsigned int i)
+{
+	usm_frame_show_free(block, i, USM_WORD_FREED);
 }
 
 void usm_frame_show_freed(struct usm_domain *domain, u32 frame)
 {
-	struct usm_block *block = usm_frame_block(domain, frame);
-	unsigned int i = frame & (USM_BLOCK_FRAMES - 1);
-	union usm_entry *entry = block->table + i;
+	usm_block_show_freed(usm_frame_block(domain, frame), frame & (USM_BLOCK_FRAMES - 1));
+}
 
-	WRITE_ONCE(entry->word[1], entry->word[1] + (1ull << USM_PAGE_BITS));
-	usm_frame_show_free(block, i);
+void usm_block_show_none(struct usm_block *block, unsigned int i)
+{
+	WRITE_ONCE(block->owners[i], 0);
+	WRITE_ONCE(block->words[i], block->words[i] & ~USM_WORD_STATE);
 }
 
 void usm_frame_set_free(struct usm_domain *domain, u32 frame)
@@ -145,7 +223,7 @@ void usm_frame_retire(struct usm_domain *domain, u32 frame)
 
 	pr_warn("domain %llu (%s): frame %u has bad memory and is given up\n", domain->id,
 		domain->label, frame);
-	WRITE_ONCE(block->table[i].word[0], 0);
+	usm_block_show_none(block, i);
 	set_page_private(page, 0);
 	clear_bit(i, block->present);
 	usm_count_add(domain, USM_N_FRAMES, -1);
@@ -157,8 +235,11 @@ void usm_frame_retire(struct usm_domain *domain, u32 frame)
 struct usm_frame usm_frame_read(struct usm_domain *domain, u32 frame)
 {
 	struct usm_frame none = { .state = USM_FRAME_NONE };
+	struct usm_block *block = usm_frame_block(domain, frame);
+	unsigned int i = frame & (USM_BLOCK_FRAMES - 1);
 
-	return usm_frame_block(domain, frame) ? usm_frame_entry(domain, frame)->frame : none;
+	return block ? usm_frame_of(READ_ONCE(block->words[i]), READ_ONCE(block->owners[i]),
+				    block->shown) : none;
 }
 
 bool usm_frames_offered(struct usm_domain *domain, u32 frame, u32 count, u16 generation)
@@ -166,7 +247,7 @@ bool usm_frames_offered(struct usm_domain *domain, u32 frame, u32 count, u16 gen
 	if (!count || count > USM_MAX_RUN || frame >= domain->capacity ||
 	    count > domain->capacity - frame || !usm_frame_block(domain, frame))
 		return false;
-	return USM_FRAME_GENERATION(&usm_frame_entry(domain, frame)->frame) == generation;
+	return *usm_frame_word(domain, frame) >> USM_PAGE_BITS == generation;
 }
 
 /* Those of `count` frames from `frame` on that one word of a block's bitmaps shows. */
@@ -308,7 +389,7 @@ static void usm_frames_set_zeroed(struct usm_domain *domain, u32 frame, u32 coun
 		struct usm_block *block = usm_frame_block(domain, frame);
 
 		set_bit(frame & (USM_BLOCK_FRAMES - 1), block->zeroed);
-		usm_frame_show_free(block, frame & (USM_BLOCK_FRAMES - 1));
+		usm_frame_show_free(block, frame & (USM_BLOCK_FRAMES - 1), 0);
 	}
 }
 
@@ -335,7 +416,8 @@ u32 usm_frames_zero(struct usm_domain *domain, u32 frame, u32 count)
 		if (mask)
 			atomic_long_or(mask, (atomic_long_t *)zeroed);
 		for (todo = mask; todo; todo &= todo - 1)
-			usm_frame_show_free(block, (base + __ffs(todo)) & (USM_BLOCK_FRAMES - 1));
+			usm_frame_show_free(block, (base + __ffs(todo)) & (USM_BLOCK_FRAMES - 1),
+					    0);
 		done += hweight_long(mask);
 		frame += here;
 		count -= here;
@@ -451,7 +533,7 @@ void usm_frames_return_all(struct usm_domain *domain)
 	u32 index, i;
 
 	mutex_lock(&domain->grow_lock);
-	for (index = 0; index < DIV_ROUND_UP(domain->capacity, USM_BLOCK_FRAMES); index++) {
+	for (index = 0; index < usm_frames_blocks(domain); index++) {
 		struct usm_block *block = domain->blocks[index];
 
 		if (!block)

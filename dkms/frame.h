@@ -21,19 +21,14 @@
 struct usm_block {
 	struct page *base;		/* one physical run; or */
 	struct page **pages;		/* each frame on its own */
-	union usm_entry *table;		/* what user space maps */
-	u8 node;
-	u8 run;				/* log2 of aligned physical runs in it */
+	/* What user space maps: of the first frame, and of the block. */
+	u64 *words;
+	u32 *owners;
+	struct usm_frame_block *shown;
 	/* Bit n: frame n. Atomic bit operations. */
 	unsigned long present[USM_BLOCK_WORDS];	/* has memory; grow_lock */
 	unsigned long free[USM_BLOCK_WORDS];	/* and is not claimed */
 	unsigned long zeroed[USM_BLOCK_WORDS];	/* owner of the claim */
-};
-
-/* struct usm_frame as the two words that readers see change at once. */
-union usm_entry {
-	struct usm_frame frame;
-	u64 word[2];
 };
 
 /*
@@ -87,6 +82,13 @@ void usm_frames_return_all(struct usm_domain *domain);
  */
 struct usm_block *usm_block_make(struct usm_domain *domain, u32 index, bool charge);
 
+/* What user space maps at USM_MMAP_TABLE, in bytes, and where in it the parts begin. */
+u64 usm_frames_table_size(const struct usm_domain *domain);
+u64 usm_frames_owners_offset(const struct usm_domain *domain);
+u64 usm_frames_blocks_offset(const struct usm_domain *domain);
+/* A page of it, made if need be, at the container's cost; 0: no memory. Sleeps. */
+unsigned long usm_frames_table_pfn(struct usm_domain *domain, u64 offset);
+
 /* What the table says, for a hint; `frame` below capacity. */
 struct usm_frame usm_frame_read(struct usm_domain *domain, u32 frame);
 
@@ -127,33 +129,36 @@ void usm_frames_unspend(struct usm_domain *domain, u32 frame, u32 count);
 /* Claim any one free frame, zeroed ones first; false: none is free. */
 bool usm_frame_pick(struct usm_domain *domain, u32 *frame);
 
-/* The first word from bit 0 on: space, state, run, node, age. */
-#define USM_ENTRY_STATE_SHIFT	32
-#define USM_ENTRY_STATE		(0xffull << USM_ENTRY_STATE_SHIFT)
-#define USM_ENTRY_AGE		(0xffull << 56)
+/*
+ * A word or an owner is changed by who has claimed the frame, and while it is mapped
+ * under the lock of the page table of one that has it alone; only an age with less.
+ */
+#define USM_WORD_FREED		(1ull << USM_PAGE_BITS)
 
-static inline void usm_entry_set(union usm_entry *entry, const struct usm_block *block,
-				 u32 space, u8 state)
+static inline u64 usm_word_mapped(u64 page)
 {
-	/* The age begins anew. */
-	WRITE_ONCE(entry->word[0], space | (u64)state << USM_ENTRY_STATE_SHIFT |
-		   (u64)block->run << 40 | (u64)block->node << 48);
+	return page << USM_WORD_PAGE_SHIFT | USM_FRAME_MAPPED;
 }
 
-static inline void usm_entry_set_mapped(union usm_entry *entry, const struct usm_block *block,
-					u32 space, u64 page)
+/* mapped: of its page; the age begins anew. */
+static inline void usm_entry_set_mapped(u64 *word, u32 *owner, u32 space, u64 mapped)
 {
-	usm_entry_set(entry, block, space, USM_FRAME_MAPPED);
-	WRITE_ONCE(entry->word[1], (entry->word[1] & ~USM_PAGE_MASK) | (page & USM_PAGE_MASK));
+	WRITE_ONCE(*owner, space);
+	WRITE_ONCE(*word, (*word & USM_WORD_GENERATION) | mapped);
+}
+
+static inline u8 *usm_owner_age(u32 *owner)
+{
+	return (u8 *)owner + USM_OWNER_AGE_SHIFT / BITS_PER_BYTE;
 }
 
 /* Its page was accessed, or was not; while a slot is kept from letting go of the frame. */
-static inline void usm_entry_set_age(union usm_entry *entry, bool young)
+static inline void usm_entry_set_age(u32 *owner, bool young)
 {
-	u8 old = READ_ONCE(entry->frame.age), age = young ? 0 : min(old + 1, U8_MAX);
+	u8 old = READ_ONCE(*usm_owner_age(owner)), age = young ? 0 : min(old + 1, U8_MAX);
 
 	if (age != old)
-		WRITE_ONCE(entry->frame.age, age);
+		WRITE_ONCE(*usm_owner_age(owner), age);
 }
 
 /* A claimed frame is about to be mapped. */
@@ -161,6 +166,8 @@ void usm_frame_set_mapped(struct usm_domain *domain, u32 frame, u32 space, u64 p
 /* A frame that was shared is the space's own; its page is as old as it was. */
 void usm_frame_set_own(struct usm_domain *domain, u32 frame, u32 space, u64 page);
 void usm_frame_set_state(struct usm_domain *domain, u32 frame, enum usm_frame_state state);
+/* Its memory goes: the generation stays for what comes in its place. */
+void usm_block_show_none(struct usm_block *block, unsigned int i);
 /* Claimed, and its memory is broken: never used again. */
 void usm_frame_retire(struct usm_domain *domain, u32 frame);
 /* How many of a run's first frames are not free. */
@@ -170,6 +177,7 @@ u32 usm_frames_skip(struct usm_domain *domain, u32 frame, u32 count);
  * unclaimed; and both.
  */
 void usm_frame_show_freed(struct usm_domain *domain, u32 frame);
+void usm_block_show_freed(struct usm_block *block, unsigned int i);
 void usm_frame_set_free(struct usm_domain *domain, u32 frame);
 
 #endif /* USM_FRAME_H */

@@ -82,18 +82,13 @@ static void usm_block_fill(struct usm_domain *domain, struct usm_block *block, u
 				 << USM_PAGE_FRAME_SHIFT);
 		set_bit(i + n, block->zeroed);
 		set_bit(i + n, block->present);
-		block->table[i + n].frame = (struct usm_frame) {
-			.state = USM_FRAME_FREE | USM_FRAME_ZEROED,
-			.run = block->run,
-			.node = block->node,
-			/* Not a generation that was ever offered. */
-			.page = block->table[i + n].frame.page + (1ull << USM_PAGE_BITS),
-		};
+		/* Not a generation that was ever offered. */
+		usm_block_show_freed(block, i + n);
 	}
 	usm_count_add(domain, USM_N_FRAMES, count);
 	usm_count_add(domain, USM_N_ZEROED, count);
 	usm_count_add(domain, USM_N_GROWN, count);
-	trace_usm_grow(domain, index * USM_BLOCK_FRAMES + i, count, block->node);
+	trace_usm_grow(domain, index * USM_BLOCK_FRAMES + i, count, block->shown->node);
 }
 
 /* First block with room for an aligned run of `count`; -1: none below capacity. */
@@ -135,19 +130,20 @@ static int usm_grow_place(struct usm_domain *domain, struct page *page, unsigned
 	index = usm_grow_find(domain, count, &at);
 	if (index < 0)
 		return -ENOSPC;
-	/* Memory that was had for the frame must not fail for its 16 bytes. */
+	/* Memory that was had for the frame must not fail for its 12 bytes. */
 	block = usm_block_make(domain, index, true) ?: usm_block_make(domain, index, false);
 	if (!block)
 		return -ENOMEM;
 	if (order == USM_BLOCK_SHIFT && !block->pages) {
 		block->base = page;
-		block->run = order;
+		WRITE_ONCE(block->shown->run, order);
 	} else {
 		if (usm_block_split_up(block))
 			return -ENOMEM;
-		block->run = min_t(unsigned int, order, block->run ?: order);
+		WRITE_ONCE(block->shown->run,
+			   min_t(unsigned int, order, block->shown->run ?: order));
 	}
-	block->node = page_to_nid(page);
+	WRITE_ONCE(block->shown->node, page_to_nid(page));
 	split_page(page, order);
 	if (index >= domain->top) {
 		WRITE_ONCE(domain->top, index + 1);
@@ -316,7 +312,7 @@ static void usm_frame_return(struct usm_domain *domain, struct usm_block *block,
 	if (test_and_clear_bit(i, block->zeroed))
 		usm_count_add(domain, USM_N_ZEROED, -1);
 	clear_bit(i, block->present);
-	WRITE_ONCE(block->table[i].word[0], 0);
+	usm_block_show_none(block, i);
 	page->mapping = NULL;
 	set_page_private(page, 0);
 	put_page(page);
@@ -336,7 +332,7 @@ static void usm_frames_return(struct usm_domain *domain, u32 frame, u32 count,
 		kfree(block->pages);
 		block->pages = NULL;
 		block->base = NULL;
-		block->run = 0;
+		WRITE_ONCE(block->shown->run, 0);
 	}
 	usm_count_add(domain, USM_N_FRAMES, -(s64)count);
 	usm_count_add(domain, USM_N_SHRUNK, count);

@@ -39,11 +39,6 @@ int usm_copy_out(void __user *to, const void *from, size_t known)
 	return copy_to_user(to, from, size) ? -EFAULT : 0;
 }
 
-static u64 usm_table_size(struct usm_domain *domain)
-{
-	return PAGE_ALIGN((u64)domain->capacity * sizeof(struct usm_frame));
-}
-
 /* --------------------------------------------------------------------- ioctls */
 
 static long usm_port_info(struct usm_domain *domain, void __user *arg)
@@ -58,14 +53,17 @@ static long usm_port_info(struct usm_domain *domain, void __user *arg)
 	info = (struct usm_info){
 		.size = info.size,
 		.id = domain->id,
-		.table_size = usm_table_size(domain),
-		.frame_size = sizeof(struct usm_frame),
-		.event_size = usm_events_size(),
+		.table_size = usm_frames_table_size(domain),
+		.frame_size = sizeof(u64),
+		.event_size = usm_events_size(&domain->events),
 		.supply_size = usm_supply_size(),
 		.supply_rings = nr_cpu_ids,
 		.evicted_size = usm_vault_table_size(&domain->vault),
 		.staging_size = usm_staging_size(),
 		.staging_offset = usm_staging_offset(),
+		.owners_offset = usm_frames_owners_offset(domain),
+		.blocks_offset = usm_frames_blocks_offset(domain),
+		.frames = domain->capacity,
 	};
 	memcpy(info.label, domain->label, sizeof(info.label));
 	return usm_copy_out(arg, &info, sizeof(info));
@@ -408,17 +406,12 @@ static vm_fault_t usm_table_fault(struct vm_fault *vmf)
 	struct usm_port *port = vmf->vma->vm_file->private_data;
 	struct usm_domain *domain = port->domain;
 	u64 offset = (u64)vmf->pgoff << PAGE_SHIFT;
-	struct usm_block *block;
-	u32 frame;
+	unsigned long pfn;
 
-	if (offset >= usm_table_size(domain))
+	if (offset >= usm_frames_table_size(domain))
 		return VM_FAULT_SIGBUS;
-	frame = offset / sizeof(struct usm_frame);
-	block = usm_block_make(domain, frame >> USM_BLOCK_SHIFT, true);
-	if (!block)
-		return VM_FAULT_SIGBUS;
-	return vmf_insert_pfn(vmf->vma, vmf->address,
-			      PHYS_PFN(__pa(block->table + (frame & (USM_BLOCK_FRAMES - 1)))));
+	pfn = usm_frames_table_pfn(domain, offset);
+	return pfn ? vmf_insert_pfn(vmf->vma, vmf->address, pfn) : VM_FAULT_SIGBUS;
 }
 
 static const struct vm_operations_struct usm_table_vm_ops = {
@@ -465,7 +458,7 @@ static int usm_port_mmap(struct file *file, struct vm_area_struct *vma)
 	if (!(vma->vm_flags & VM_SHARED) || (vma->vm_flags & VM_EXEC))
 		return -EINVAL;
 	if (offset == USM_MMAP_EVENTS) {
-		if (size > usm_events_size())
+		if (size > usm_events_size(&domain->events))
 			return -EINVAL;
 		vma->vm_pgoff = 0;
 		return remap_vmalloc_range(vma, domain->events.ring, 0);
@@ -498,7 +491,8 @@ static int usm_port_mmap(struct file *file, struct vm_area_struct *vma)
 		vma->vm_pgoff = 0;
 		return remap_vmalloc_range(vma, per_cpu_ptr(domain->supply, cpu)->ring, 0);
 	}
-	if (offset >= usm_table_size(domain) || size > usm_table_size(domain) - offset)
+	if (offset >= usm_frames_table_size(domain) ||
+	    size > usm_frames_table_size(domain) - offset)
 		return -EINVAL;
 	return usm_port_map_table(vma, &usm_table_vm_ops);
 }

@@ -112,7 +112,7 @@ static __always_inline bool usm_sample_pte(pte_t *pte, u32 slot, u32 frame,
 static __always_inline void usm_sample_tell(struct usm_sample *sample, struct usm_block *block,
 					    u32 frame, bool young)
 {
-	usm_entry_set_age(block->table + (frame & (USM_BLOCK_FRAMES - 1)), young);
+	usm_entry_set_age(block->owners + (frame & (USM_BLOCK_FRAMES - 1)), young);
 	sample->sampled++;
 	sample->young += young;
 }
@@ -144,13 +144,13 @@ static unsigned int usm_sample_own(struct usm_sample *sample, struct usm_frame f
 	watched = READ_ONCE(sample->space->watched);
 	/* fork() needs the lock that we hold: what is not shared now stays so. */
 	for (n = 0; n < most; n++, frame++) {
-		union usm_entry *entry = block->table + (frame & (USM_BLOCK_FRAMES - 1));
-		union usm_entry now = { .word = { READ_ONCE(entry->word[0]) } };
+		unsigned int i = frame & (USM_BLOCK_FRAMES - 1);
+		u64 word = READ_ONCE(block->words[i]);
 		bool young, seen;
 
-		page = READ_ONCE(entry->word[1]) & USM_PAGE_MASK;
-		if (now.frame.state != USM_FRAME_MAPPED || now.frame.space != first.space ||
-		    page - low >= pages)
+		page = (word & ~USM_WORD_GENERATION) >> USM_WORD_PAGE_SHIFT;
+		if ((word & USM_WORD_STATE) != USM_FRAME_MAPPED || page - low >= pages ||
+		    (READ_ONCE(block->owners[i]) & USM_MAX_SPACE) != first.space)
 			break;
 		young = usm_sample_pte(usm_table_pte(&table, page << PAGE_SHIFT),
 				       *usm_bucket_slot(bucket, page), frame, block, &seen);

@@ -14,6 +14,7 @@
 #include <linux/swapops.h>
 
 #include "compat/compat.h"
+#include "core/number.h"
 #include "event.h"
 #include "fault.h"
 #include "grow.h"
@@ -24,6 +25,7 @@
 
 #define USM_MAGIC		0x75736d20	/* "usm " */
 #define USM_TAG_BITS		20
+static_assert(BIT(USM_TAG_BITS) <= USM_MAX_SPACE);
 /* __mmu_notifier_register() gives up when a signal is pending; it is not for us. */
 #define USM_REGISTER_TRIES	100
 /* exit_mmap() tells when it begins, not when it is done. */
@@ -374,6 +376,26 @@ static int usm_space_register(struct usm_space *space)
 	return err ? -ENOMEM : 0;
 }
 
+/* One that no living space has; under space_lock. There are fewer tags than numbers. */
+static u32 usm_space_number(struct usm_domain *domain)
+{
+	struct usm_space *space;
+	u32 number;
+	bool used;
+
+	lockdep_assert_held(&domain->space_lock);
+	do {
+		u64 turn = domain->next_space++;
+
+		number = usm_number_of(turn, USM_MAX_SPACE);
+		used = false;
+		if (unlikely(usm_number_again(turn, USM_MAX_SPACE)))
+			list_for_each_entry(space, &domain->spaces, list)
+				used |= space->id == number;
+	} while (used);
+	return number;
+}
+
 struct usm_space *usm_space_new(struct usm_domain *domain, struct mm_struct *mm,
 				struct usm_family *family)
 {
@@ -413,7 +435,7 @@ struct usm_space *usm_space_new(struct usm_domain *domain, struct mm_struct *mm,
 		goto fail_tag;
 
 	spin_lock(&domain->space_lock);
-	space->id = domain->next_space++;
+	space->id = usm_space_number(domain);
 	list_add_tail(&space->list, &domain->spaces);
 	spin_unlock(&domain->space_lock);
 	atomic_inc(&domain->nr_spaces);

@@ -9,7 +9,7 @@
 #ifndef USM_CORE_NH_H
 #define USM_CORE_NH_H
 
-#define USM_NH_UNROLL	8	/* words */
+#define USM_NH_UNROLL	32	/* words */
 
 struct usm_nh_sum {
 	unsigned long long low;
@@ -30,10 +30,9 @@ static inline struct usm_nh_sum usm_nh(const unsigned long long *words,
 	unsigned __int128 sum = 0;
 
 	for (; words != end; words += USM_NH_UNROLL, key += USM_NH_UNROLL) {
-		sum += usm_nh_pair(words, key);
-		sum += usm_nh_pair(words + 2, key + 2);
-		sum += usm_nh_pair(words + 4, key + 4);
-		sum += usm_nh_pair(words + 6, key + 6);
+#pragma GCC unroll 16
+		for (int i = 0; i < USM_NH_UNROLL; i += 2)
+			sum += usm_nh_pair(words + i, key + i);
 	}
 	return (struct usm_nh_sum){
 		.low = (unsigned long long)sum,

@@ -36,18 +36,25 @@ static int ring_map(int fd, uint64_t offset, size_t size, uint32_t min_entry,
 
 static int table_map(int fd, struct usm_mapping *m)
 {
-	void *table;
+	const struct usm_info *info = &m->info;
+	uint64_t frames = info->frames, blocks = (frames + USM_BLOCK_SIZE - 1) / USM_BLOCK_SIZE;
+	char *table;
 
-	if (m->info.frame_size < sizeof(struct usm_frame) ||
-	    m->info.frame_size % sizeof(uint64_t) ||
-	    m->info.table_size / m->info.frame_size > USM_MAX_FRAMES)
+	if (info->frame_size != sizeof(*m->words) || !frames || frames > USM_MAX_FRAMES ||
+	    info->owners_offset < frames * sizeof(*m->words) ||
+	    info->owners_offset % sizeof(*m->owners) ||
+	    info->blocks_offset < info->owners_offset + frames * sizeof(*m->owners) ||
+	    info->blocks_offset % sizeof(uint32_t) ||
+	    info->table_size < info->blocks_offset + blocks * sizeof(*m->blocks))
 		return -EPROTO;
 
-	table = mmap(NULL, m->info.table_size, PROT_READ, MAP_SHARED, fd, USM_MMAP_TABLE);
+	table = mmap(NULL, info->table_size, PROT_READ, MAP_SHARED, fd, USM_MMAP_TABLE);
 	if (table == MAP_FAILED)
 		return -errno;
-	m->table = table;
-	m->frames = m->info.table_size / m->info.frame_size;
+	m->words = (const void *)table;
+	m->owners = (const void *)(table + info->owners_offset);
+	m->blocks = (const void *)(table + info->blocks_offset);
+	m->frames = info->frames;
 	return 0;
 }
 
@@ -95,8 +102,8 @@ void usm_mapping_close(struct usm_mapping *m)
 	free(m->supply);
 	if (m->events.ring)
 		munmap(m->events.ring, m->info.event_size);
-	if (m->table)
-		munmap((void *)m->table, m->info.table_size);
+	if (m->words)
+		munmap((void *)m->words, m->info.table_size);
 	free(m);
 }
 
@@ -109,26 +116,13 @@ uint32_t usm_mapping_top(const struct usm_mapping *m)
 
 struct usm_frame usm_mapping_frame(const struct usm_mapping *m, uint32_t index)
 {
-	const uint64_t *at = (const uint64_t *)(m->table + (size_t)index * m->info.frame_size);
-	struct usm_frame frame = {};
-	uint64_t again;
+	uint64_t word;
+	uint32_t owner;
 
 	if (index >= usm_mapping_top(m))
-		return frame;
-	/*
-	 * The first half can change and change back between the two reads of
-	 * `page` only with a new generation, which is part of `page`.
-	 */
-	do {
-		uint64_t half;
-
-		frame.page = __atomic_load_n(at + 1, __ATOMIC_ACQUIRE);
-		half = __atomic_load_n(at, __ATOMIC_ACQUIRE);
-		memcpy(&frame, &half, sizeof(half));
-		again = __atomic_load_n(at + 1, __ATOMIC_RELAXED);
-	} while (again != frame.page);
-
-	return frame;
+		return (struct usm_frame){};
+	word = usm_mapping_word(m, index, &owner);
+	return usm_frame_of(word, owner, &m->blocks[index / USM_BLOCK_SIZE]);
 }
 
 uint32_t usm_supply_queued(const struct usm_mapping *m, uint32_t cpu)

@@ -22,8 +22,11 @@ struct usm_mapped_ring {
 };
 
 struct usm_mapping {
-	const char *table;
-	uint32_t frames;	/* entries of the table: the ceiling at bind */
+	/* The three parts of the frame table. */
+	const uint64_t *words;
+	const uint32_t *owners;
+	const struct usm_frame_block *blocks;
+	uint32_t frames;	/* that it has room for: the ceiling at bind */
 	uint32_t rings;		/* supply rings */
 	struct usm_mapped_ring events;
 	struct usm_mapped_ring *supply;
@@ -45,18 +48,34 @@ void usm_mapping_close(struct usm_mapping *mapping);
 uint32_t usm_mapping_top(const struct usm_mapping *mapping);
 
 /*
- * Frame `index` < frames. The two halves are each read as one; `page` is read
+ * Frame `index` < frames. Word and owner are each read as one; the word is read
  * again until both belong together, as the uapi asks.
  */
 struct usm_frame usm_mapping_frame(const struct usm_mapping *mapping, uint32_t index);
 
+/* The same as it lies there, of a frame below the top: for who looks at very many. */
+static inline uint64_t usm_mapping_word(const struct usm_mapping *mapping, uint32_t index,
+					uint32_t *owner)
+{
+	uint64_t again = __atomic_load_n(&mapping->words[index], __ATOMIC_ACQUIRE), word;
+
+	/*
+	 * The owner can change and change back between the two reads of the word only
+	 * with a new generation, which is part of that.
+	 */
+	do {
+		word = again;
+		*owner = __atomic_load_n(&mapping->owners[index], __ATOMIC_ACQUIRE);
+		again = __atomic_load_n(&mapping->words[index], __ATOMIC_ACQUIRE);
+	} while (again != word);
+	return word;
+}
+
 /* Only the state, with its flags, of a frame below the top. */
 static inline unsigned int usm_mapping_state(const struct usm_mapping *mapping, uint32_t index)
 {
-	const struct usm_frame *frame =
-		(const void *)(mapping->table + (size_t)index * mapping->info.frame_size);
-
-	return __atomic_load_n(&frame->state, __ATOMIC_RELAXED);
+	return (unsigned int)__atomic_load_n(&mapping->words[index], __ATOMIC_RELAXED) &
+	       USM_WORD_STATE;
 }
 
 /* Supply ring of CPU `cpu` < rings: entries that fit now, entries that wait. */

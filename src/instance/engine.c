@@ -145,7 +145,7 @@ static int engine_zero(struct usm_engine *engine)
 	uint32_t n = 0, left = USM_ENGINE_PORTION, from = 0, end;
 	int r;
 
-	if (!index->dirty.count)
+	if (!index->dirty.count || usm_eviction_returns(engine))
 		return USM_ENGINE_IDLE;
 
 	end = usm_frameset_nth(&index->idle, usm_growth_keep(&view));

@@ -146,6 +146,13 @@ bool usm_eviction_limited(const struct usm_engine *engine)
 	return engine->index.present.count >= engine->setup.ceiling || engine->growth.backoff;
 }
 
+bool usm_eviction_returns(const struct usm_engine *engine)
+{
+	uint64_t at = engine->eviction.returned_at;
+
+	return at && engine->runtime.now - at < USM_EVICTION_RETURNS_NS;
+}
+
 int usm_eviction_turn(struct usm_engine *engine)
 {
 	struct usm_growth_view view = {
@@ -164,6 +171,10 @@ int usm_eviction_turn(struct usm_engine *engine)
 		r = usm_vault_retry(vault);
 	if (r < 0)
 		return r;
+	if (vault->restored != engine->eviction.returned) {
+		engine->eviction.returned = vault->restored;
+		engine->eviction.returned_at = engine->runtime.now ?: 1;
+	}
 	if (!engine->armed || !engine->setup.policy->evict)
 		return USM_ENGINE_IDLE;
 

@@ -30,6 +30,12 @@ struct usm_vault;
 #define USM_EVICTION_CALM_NS	(1ull * 1000000000)
 #define USM_EVICTION_CALM_PART	4
 
+/*
+ * Since the last page came back, until frames are zeroed ahead again: where pages come and
+ * go the next frame is most likely for one that comes, and is overwritten.
+ */
+#define USM_EVICTION_RETURNS_NS	(100ull * 1000000)
+
 /* Answers in a row of which no page could be evicted, until the next tick. */
 #define USM_EVICTION_FRUITLESS	64
 
@@ -37,6 +43,8 @@ struct usm_eviction {
 	bool running;
 	uint32_t fruitless;
 	uint64_t reclaimed_at;	/* 0: never */
+	uint64_t returned;	/* pages, as of ... */
+	uint64_t returned_at;	/* 0: never */
 };
 
 /*
@@ -58,6 +66,9 @@ bool usm_eviction_limited(const struct usm_engine *engine);
 
 /* From now on the engine evicts to `vault`, which stays the caller's; NULL: to none. */
 void usm_eviction_attach(struct usm_engine *engine, struct usm_vault *vault);
+
+/* Pages come back these days: see USM_EVICTION_RETURNS_NS. */
+bool usm_eviction_returns(const struct usm_engine *engine);
 
 /*
  * Its part of a turn: enum usm_engine_result, or negative: fatal. And of a tick.

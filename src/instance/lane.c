@@ -294,7 +294,7 @@ static int lane_ask(struct usm_engine *engine, uint32_t cpu, uint32_t frames, ui
 			engine->first_wrong = answer;
 		return 0;
 	}
-	if (!urgent) {
+	if (!urgent && !usm_eviction_returns(engine)) {
 		int r = usm_lane_zero(engine, runs, n);
 
 		if (r < 0)

@@ -5,9 +5,9 @@
 #include "codec.h"
 #include "store.h"
 
-static size_t lz4_compress(const void *page, void *to, size_t capacity)
+static size_t lz4_compress(const void *page, void *to, size_t capacity, unsigned int haste)
 {
-	int r = LZ4_compress_default(page, to, USM_STORE_PAGE, (int)capacity);
+	int r = LZ4_compress_fast(page, to, USM_STORE_PAGE, (int)capacity, (int)haste);
 
 	return r > 0 ? (size_t)r : 0;
 }

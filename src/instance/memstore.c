@@ -14,6 +14,9 @@
 
 #define DIRECTORY_OFFSET	4096
 
+/* Room for whatever a codec makes of a page: while it need not look for the end, it is faster. */
+#define USM_MEMSTORE_PACKED_MAX	(USM_STORE_PAGE + USM_STORE_PAGE / 8)
+
 _Static_assert(sizeof(struct usm_memstore_head) <= DIRECTORY_OFFSET, "head of a store");
 _Static_assert(sizeof(struct usm_memstore_slot) == 32, "header of a slot");
 
@@ -27,6 +30,7 @@ struct memstore {
 	uint64_t size;				/* of the file */
 	struct usm_slabs slabs;
 	uint64_t quota, data, pages;
+	uint32_t hard;				/* pages in a row that did not get smaller */
 };
 
 static struct memstore *memstore_of(struct usm_store *store)
@@ -170,9 +174,34 @@ static bool is_one_word(const char *content)
 	return !memcmp(content, content + sizeof(uint64_t), USM_STORE_PAGE - sizeof(uint64_t));
 }
 
+unsigned int usm_memstore_haste(uint32_t hard)
+{
+	unsigned int haste = 1;
+
+	if (hard % USM_MEMSTORE_RELAPSE == USM_MEMSTORE_RELAPSE - 1)
+		return haste;
+	for (; hard >= USM_MEMSTORE_PATIENCE && haste < USM_MEMSTORE_HASTE_MAX; hard--)
+		haste *= 2;
+	return haste;
+}
+
+/* The length of what the codec makes of it; 0: it gets no smaller. */
+static size_t squeeze(struct memstore *ms, const void *content, void *packed, size_t most)
+{
+	unsigned int haste = usm_memstore_haste(ms->hard);
+	size_t length = ms->codec->compress(content, packed, USM_MEMSTORE_PACKED_MAX, haste);
+
+	if (length && length <= most && haste > 1)
+		length = ms->codec->compress(content, packed, USM_MEMSTORE_PACKED_MAX, 1);
+	if (length > most)
+		length = 0;
+	ms->hard = length ? 0 : ms->hard + 1;
+	return length;
+}
+
 /* What is to be stored, in `packed` or in the content itself. */
-static const void *pack(const struct memstore *ms, struct usm_memstore_slot *slot,
-			const void *content, void *packed)
+static const void *pack(struct memstore *ms, struct usm_memstore_slot *slot, const void *content,
+			void *packed)
 {
 	/* A slot of the largest size is taken by a page that does not fit below. */
 	size_t most = usm_slab_slot_size(USM_SLAB_CLASSES - 2) - sizeof(*slot);
@@ -183,8 +212,8 @@ static const void *pack(const struct memstore *ms, struct usm_memstore_slot *slo
 		slot->length = sizeof(uint64_t);
 		return content;
 	}
-	length = ms->codec->compress(content, packed, most);
-	if (length && length <= most) {
+	length = squeeze(ms, content, packed, most);
+	if (length) {
 		slot->form = USM_MEMSTORE_PACKED;
 		slot->length = (uint16_t)length;
 		return packed;
@@ -199,7 +228,7 @@ static int memstore_save(struct usm_store *store, const struct usm_store_page *p
 {
 	struct memstore *ms = memstore_of(store);
 	struct usm_memstore_slot header = { .page = page->page, .space = page->space }, *s;
-	char packed[USM_STORE_PAGE];
+	char packed[USM_MEMSTORE_PACKED_MAX];
 	const void *from = pack(ms, &header, content, packed);
 	unsigned int class = usm_slab_class(sizeof(header) + header.length), slot;
 	uint32_t slab = usm_slabs_find(&ms->slabs, class);
@@ -239,17 +268,21 @@ static int memstore_load(struct usm_store *store, uint64_t handle, uint64_t key,
 {
 	const struct memstore *ms = memstore_of(store);
 	const struct usm_memstore_slot *s = slot_find(ms, handle, key);
+	size_t length;
 
 	if (!s)
 		return -ENOENT;
 	if (!slot_is_sane(s, ms->slabs.slab[handle / USM_SLAB_MAX_SLOTS].class) ||
 	    s->sum != slot_sum(s, key))
 		return -EBADMSG;
+	length = s->length;
 	switch (s->form) {
 	case USM_MEMSTORE_PACKED:
-		return ms->codec->decompress(s + 1, s->length, content);
+		return ms->codec->decompress(s + 1, length, content);
 	case USM_MEMSTORE_PLAIN:
-		memcpy(content, s + 1, USM_STORE_PAGE);
+		/* That is a page. A length that is only known here is one for which the
+		 * compiler leaves it to libc, which copies with less than its inline loop. */
+		memcpy(content, s + 1, length < USM_STORE_PAGE ? length : USM_STORE_PAGE);
 		return 0;
 	}
 	word_fill(content, s + 1);

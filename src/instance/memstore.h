@@ -26,6 +26,19 @@
 /* Slots of the largest size in a slab: pages that did not get smaller. */
 #define USM_MEMSTORE_RAW	15
 
+/*
+ * To find out that a page does not get smaller costs the most, five times what copying it
+ * does, and such pages come in rows: pictures, what is encrypted. After so many of them it
+ * is looked at less and less closely, up to a limit; every so many it is looked at as
+ * closely as ever, and from the first page on that does get smaller all are.
+ */
+#define USM_MEMSTORE_PATIENCE	4
+#define USM_MEMSTORE_HASTE_MAX	32
+#define USM_MEMSTORE_RELAPSE	16
+
+/* How much haste there is with the next page after so many in a row. */
+unsigned int usm_memstore_haste(uint32_t hard);
+
 struct usm_memstore_head {
 	uint64_t magic;
 	uint32_t version;

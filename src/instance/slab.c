@@ -25,8 +25,12 @@ size_t usm_slab_slot_size(unsigned int class)
 
 unsigned int usm_slab_class(size_t bytes)
 {
+	size_t most = bytes ? SLAB_BYTES / bytes : SLAB_BYTES;
 	unsigned int class = 0;
 
+	/* The sizes grow by about an eighth: one division tells all that are too small. */
+	while (class < USM_SLAB_CLASSES && slots[class] > most)
+		class++;
 	while (class < USM_SLAB_CLASSES && usm_slab_slot_size(class) < bytes)
 		class++;
 	return class;

@@ -406,24 +406,30 @@ static bool gate_is_free(const struct usm_vault *vault, uint32_t gate)
 	       (staging >= USM_VAULT_STAGED || !vault->evicted.staged[staging].key);
 }
 
+static bool is_coming(const struct usm_vault *vault, uint64_t key)
+{
+	for (uint32_t i = 0; i < vault->queued; i++)
+		if (vault->queue[i].arg == key)
+			return true;
+	for (uint32_t gate = 0; vault->nr_loading && gate < USM_VAULT_GATES; gate++)
+		if (vault->gates[gate] == key)
+			return true;
+	return false;
+}
+
 /* A gate that is free; -1: all are taken, or this page is coming already. */
 static int gate_find(struct usm_vault *vault, uint64_t key, bool *coming)
 {
-	int found = -1;
-
-	*coming = false;
+	*coming = is_coming(vault, key);
 	for (uint32_t i = 0; i < USM_VAULT_GATES && !*coming; i++) {
 		uint32_t gate = (vault->next_gate + i) % USM_VAULT_GATES;
 
-		if (vault->gates[gate] == key)
-			*coming = true;
-		else if (found < 0 && gate_is_free(vault, gate))
-			found = (int)gate;
+		if (gate_is_free(vault, gate)) {
+			vault->next_gate = gate + 1;
+			return (int)gate;
+		}
 	}
-	if (*coming || found < 0)
-		return -1;
-	vault->next_gate = (uint32_t)found + 1;
-	return found;
+	return -1;
 }
 
 static int enqueue(struct usm_vault *vault, uint64_t key, int gate, bool ahead)
@@ -481,6 +487,7 @@ int usm_vault_want(struct usm_vault *vault, uint64_t key, bool ahead)
 				     usm_evicted_content(&vault->evicted, (uint32_t)staging));
 	if (r == -EINPROGRESS) {
 		vault->gates[gate] = key;
+		vault->nr_loading++;
 		return 0;
 	}
 	/* Whoever needs it yet asks for it, and is told. */
@@ -532,6 +539,7 @@ static int loaded_later(struct usm_vault *vault, const struct usm_store_done *do
 		if (vault->gates[gate] != done->key)
 			continue;
 		vault->gates[gate] = 0;
+		vault->nr_loading--;
 		vault->damaged += done->result == -EBADMSG;
 		return done->result < 0 ? give_up(vault, done->key) :
 		       restore(vault, done->key, USM_VAULT_FIRST_GATE + gate, false);

@@ -57,6 +57,7 @@ struct usm_vault {
 	uint32_t nr_saving;
 	uint64_t gates[USM_VAULT_GATES];	/* key of the page that is coming; 0: free */
 	uint32_t next_gate;			/* to look at first */
+	uint32_t nr_loading;			/* of them, that a store is at */
 	/* What lies in gates and is to be handed to the module, all at once. */
 	struct usm_command queue[USM_VAULT_GATES];
 	uint32_t queued;

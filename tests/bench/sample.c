@@ -3,11 +3,14 @@
  * bench-sample CGROUP - what USM_CMD_SAMPLE costs a page, of those that were accessed
  * since the last time and of those that were not: "NAME OWN ALL" in nanoseconds, which
  * are instructions in a guest that counts them. The process that has the pages does
- * nothing meanwhile, and with them shared its child does neither.
+ * nothing meanwhile, and with them shared its child does neither. Without USM, of as many
+ * pages, the same by what the kernel has for that: /proc/PID/clear_refs, and smaps_rollup
+ * before it.
  */
 #include <err.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,18 +25,22 @@
 #define PAGES	8192u		/* 32 MiB */
 #define CEILING	(PAGES + 1024)
 
-/* In the cgroup: touch the pages when told to, then share them with a child. */
+/* In the cgroup, if there is one: touch the pages when told to, then share them with a child. */
 static void inside(int cgroup, int orders, int answers)
 {
-	int procs = openat(cgroup, "cgroup.procs", O_WRONLY | O_CLOEXEC);
 	volatile char *p;
 	char byte = 0;
 
-	if (procs < 0 || write(procs, "0", 1) != 1)
-		err(EXIT_FAILURE, "cannot enter the cgroup");
+	if (cgroup >= 0) {
+		int procs = openat(cgroup, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+
+		if (procs < 0 || write(procs, "0", 1) != 1)
+			err(EXIT_FAILURE, "cannot enter the cgroup");
+	}
 	p = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (p == MAP_FAILED)
 		err(EXIT_FAILURE, "mmap");
+	madvise((void *)p, PAGES * PAGE, MADV_NOHUGEPAGE);
 	while (read(orders, &byte, 1) == 1) {
 		if (byte == 'f' && !fork())
 			for (;;)
@@ -82,6 +89,86 @@ static void sample(const struct domain *domain, const char *name)
 	       (now(CLOCK_MONOTONIC) - all) / n);
 }
 
+/* Pages of the process that were accessed since its clear_refs was written to. */
+static unsigned long referenced(pid_t pid)
+{
+	unsigned long kib = 0;
+	char path[64], line[256];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)pid);
+	file = fopen(path, "r");
+	if (!file)
+		err(EXIT_FAILURE, "%s", path);
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "Referenced: %lu", &kib) == 1)
+			break;
+	fclose(file);
+	return kib / (PAGE / 1024);
+}
+
+static void clear_refs(pid_t pid)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/clear_refs", (int)pid);
+	fd = open(path, O_WRONLY);
+	/* Of anonymous pages. */
+	if (fd < 0 || write(fd, "2", 1) != 1)
+		err(EXIT_FAILURE, "%s", path);
+	close(fd);
+}
+
+static void stock(pid_t pid, const char *name, bool used)
+{
+	unsigned long own = now(CLOCK_THREAD_CPUTIME_ID), all = now(CLOCK_MONOTONIC), n;
+
+	n = referenced(pid);
+	clear_refs(pid);
+	own = now(CLOCK_THREAD_CPUTIME_ID) - own;
+	all = now(CLOCK_MONOTONIC) - all;
+	if (used ? n < PAGES : n > PAGES / 2)
+		errx(EXIT_FAILURE, "%s: %lu pages were accessed", name, n);
+	printf("%s %lu %lu\n", name, own / PAGES, all / PAGES);
+}
+
+static pid_t inside_start(int cgroup, int *pipes)
+{
+	pid_t pid;
+
+	if (pipe(pipes) < 0 || pipe(pipes + 2) < 0)
+		err(EXIT_FAILURE, "pipe");
+	pid = fork();
+	if (pid < 0)
+		err(EXIT_FAILURE, "fork");
+	if (!pid) {
+		setpgid(0, 0);
+		close(pipes[1]);
+		inside(cgroup, pipes[0], pipes[3]);
+	}
+	return pid;
+}
+
+static void inside_stop(pid_t pid, int *pipes)
+{
+	close(pipes[1]);
+	waitpid(pid, NULL, 0);
+}
+
+static void stock_all(void)
+{
+	int pipes[4];
+	pid_t pid = inside_start(-1, pipes);
+
+	order(pipes, 't');
+	clear_refs(pid);
+	stock(pid, "stock-idle", false);
+	order(pipes, 't');
+	stock(pid, "stock-used", true);
+	inside_stop(pid, pipes);
+}
+
 int main(int argc, char **argv)
 {
 	struct usm_command grow = { .op = USM_CMD_GROW, .count = CEILING, .node = -1 };
@@ -93,6 +180,7 @@ int main(int argc, char **argv)
 
 	if (argc != 2)
 		errx(EXIT_FAILURE, "usage: bench-sample CGROUP");
+	stock_all();
 	device = domain_device_open_or_die();
 	cgroup = domain_cgroup_open_or_die(argv[1]);
 	domain_bind_init(&bind, cgroup, CEILING);
@@ -105,14 +193,7 @@ int main(int argc, char **argv)
 		usleep(10000);
 		domain_stat(&domain, &stat);
 	} while (stat.frames < CEILING);
-	if (pipe(pipes) < 0 || pipe(pipes + 2) < 0)
-		err(EXIT_FAILURE, "pipe");
-	pid = fork();
-	if (!pid) {
-		setpgid(0, 0);
-		close(pipes[1]);
-		inside(cgroup, pipes[0], pipes[3]);
-	}
+	pid = inside_start(cgroup, pipes);
 	order(pipes, 't');
 	sample(&domain, "sample-mapped");
 	sample(&domain, "sample-idle");
@@ -121,8 +202,7 @@ int main(int argc, char **argv)
 	order(pipes, 'f');
 	sample(&domain, "sample-shared-forked");
 	sample(&domain, "sample-shared-idle");
-	close(pipes[1]);
-	waitpid(pid, NULL, 0);
+	inside_stop(pid, pipes);
 	domain_release(device, domain.id);
 	return EXIT_SUCCESS;
 }

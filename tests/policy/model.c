@@ -25,17 +25,21 @@ static void ring_make(struct usm_mapped_ring *ring, uint32_t entries, uint32_t e
 void model_init(struct model *model, uint32_t frames, uint32_t cpus)
 {
 	*model = (struct model){ .limit = frames };
-	model->table = calloc(frames, sizeof(*model->table));
+	model->words = calloc(frames, sizeof(*model->words));
+	model->owners = calloc(frames, sizeof(*model->owners));
+	model->blocks = calloc(frames / USM_BLOCK_SIZE + 1, sizeof(*model->blocks));
 	model->hand = calloc(cpus, sizeof(*model->hand));
 	model->mapping.supply = calloc(cpus, sizeof(*model->mapping.supply));
 	model->accessed = calloc(frames, sizeof(*model->accessed));
-	if (!model->table || !model->hand || !model->mapping.supply || !model->accessed)
+	if (!model->words || !model->owners || !model->blocks || !model->hand ||
+	    !model->mapping.supply || !model->accessed)
 		abort();
 
-	model->mapping.table = (const char *)model->table;
+	model->mapping.words = model->words;
+	model->mapping.owners = model->owners;
+	model->mapping.blocks = model->blocks;
 	model->mapping.frames = frames;
 	model->mapping.rings = cpus;
-	model->mapping.info.frame_size = sizeof(struct usm_frame);
 	ring_make(&model->mapping.events, MODEL_EVENTS, sizeof(struct usm_event));
 	model->mapping.events.ring->top = frames;
 	for (uint32_t cpu = 0; cpu < cpus; cpu++)
@@ -48,7 +52,9 @@ void model_done(struct model *model)
 		free(model->mapping.supply[cpu].ring);
 	free(model->mapping.supply);
 	free(model->mapping.events.ring);
-	free(model->table);
+	free(model->words);
+	free(model->owners);
+	free(model->blocks);
 	free(model->hand);
 	free(model->accessed);
 	free(model->evicted.staged);
@@ -59,7 +65,20 @@ void model_done(struct model *model)
 
 uint32_t model_state(const struct model *model, uint32_t frame)
 {
-	return model->table[frame].state & USM_FRAME_STATE_MASK;
+	return model->words[frame] & USM_FRAME_STATE_MASK;
+}
+
+static void state_set(struct model *model, uint32_t frame, uint64_t state)
+{
+	model->words[frame] = (model->words[frame] & ~USM_WORD_STATE) | state;
+}
+
+/* Freed, or gone: another generation. */
+static void step(struct model *model, uint32_t frame, uint64_t state)
+{
+	model->words[frame] += UINT64_C(1) << USM_PAGE_BITS;
+	model->owners[frame] = 0;
+	state_set(model, frame, state);
 }
 
 uint32_t model_count(const struct model *model, uint32_t state)
@@ -86,8 +105,7 @@ void model_populate(struct model *model, uint32_t frame, uint32_t count, bool ze
 {
 	for (; count; count--, frame++) {
 		model->present += model_state(model, frame) == USM_FRAME_NONE;
-		model->table[frame].state = (uint8_t)(USM_FRAME_FREE |
-						      (zeroed ? USM_FRAME_ZEROED : 0));
+		state_set(model, frame, USM_FRAME_FREE | (zeroed ? USM_FRAME_ZEROED : 0));
 	}
 }
 
@@ -95,11 +113,10 @@ void model_occupy(struct model *model, uint32_t frame, uint32_t count)
 {
 	for (; count; count--, frame++) {
 		model->present += model_state(model, frame) == USM_FRAME_NONE;
-		model->table[frame].state = USM_FRAME_MAPPED;
-		model->table[frame].age = 0;
 		model->accessed[frame] = true;
-		model->table[frame].space = 1;
-		model->table[frame].page = (model->table[frame].page & ~USM_PAGE_MASK) | frame;
+		model->owners[frame] = 1;
+		model->words[frame] = (model->words[frame] & USM_WORD_GENERATION) |
+				      (uint64_t)frame << USM_WORD_PAGE_SHIFT | USM_FRAME_MAPPED;
 	}
 }
 
@@ -114,9 +131,7 @@ void model_free(struct model *model, uint32_t frame, uint32_t count)
 	struct usm_event event = { .type = USM_EV_FREED, .frame = frame, .count = count };
 
 	for (uint32_t i = frame; i < frame + count; i++) {
-		model->table[i].state = USM_FRAME_FREE;
-		model->table[i].space = 0;
-		model->table[i].page += UINT64_C(1) << USM_PAGE_BITS;
+		step(model, i, USM_FRAME_FREE);
 	}
 	model_post(model, &event);
 }
@@ -127,8 +142,7 @@ void model_reclaim(struct model *model, uint32_t frame, uint32_t count)
 				   .arg = USM_SHRINK_PRESSURE };
 
 	for (uint32_t i = frame; i < frame + count; i++) {
-		model->table[i].state = USM_FRAME_NONE;
-		model->table[i].page += UINT64_C(1) << USM_PAGE_BITS;
+		step(model, i, USM_FRAME_NONE);
 		model->present--;
 	}
 	model_post(model, &event);
@@ -147,7 +161,7 @@ static bool hand_fill(struct model *model, uint32_t cpu)
 		return false;
 	entry = ((const uint64_t *)ring->base)[ring->ring->tail++ % ring->entries];
 	*run = (struct usm_run){ USM_SUPPLY_FRAME(entry), USM_SUPPLY_COUNT(entry) };
-	if (USM_FRAME_GENERATION(&model->table[run->frame]) != USM_SUPPLY_GEN(entry)) {
+	if (model->words[run->frame] >> USM_PAGE_BITS != USM_SUPPLY_GEN(entry)) {
 		run->count = 0;
 		model->refused++;
 	}
@@ -190,8 +204,8 @@ static uint32_t ring_take(struct model *model, uint32_t cpu, uint32_t pages, uin
 			continue;
 		}
 		if (model_state(model, run->frame) == USM_FRAME_FREE) {
-			model->table[run->frame].state = USM_FRAME_MAPPED;
-			model->table[run->frame].space = 1;
+			state_set(model, run->frame, USM_FRAME_MAPPED);
+			model->owners[run->frame] = 1;
 			frames[n++] = run->frame;
 		} else {
 			model->refused++;
@@ -259,11 +273,11 @@ static int32_t command_grow(struct model *model, const struct usm_command *comma
 
 static bool sample(struct model *model, uint32_t frame)
 {
-	struct usm_frame *entry = &model->table[frame];
+	uint32_t age = model_frame(model, frame).age;
 
 	if (model_state(model, frame) != USM_FRAME_MAPPED)
 		return false;
-	entry->age = (uint8_t)(model->accessed[frame] ? 0 : entry->age + (entry->age < 255));
+	model_set_age(model, frame, model->accessed[frame] ? 0 : age + (age < 255));
 	model->accessed[frame] = false;
 	model->sampled++;
 	return true;
@@ -271,7 +285,6 @@ static bool sample(struct model *model, uint32_t frame)
 
 static int32_t command_run(struct model *model, const struct usm_command *command)
 {
-	const struct usm_frame *first = &model->table[command->frame];
 	int32_t n = 0;
 
 	if (command->node || !command->count || command->count > USM_MAX_RUN ||
@@ -279,7 +292,7 @@ static int32_t command_run(struct model *model, const struct usm_command *comman
 		model->refused++;
 		return -EINVAL;
 	}
-	if (USM_FRAME_GENERATION(first) != command->generation) {
+	if (model->words[command->frame] >> USM_PAGE_BITS != command->generation) {
 		model->refused++;
 		return -ESTALE;
 	}
@@ -292,10 +305,10 @@ static int32_t command_run(struct model *model, const struct usm_command *comman
 			continue;
 		n++;
 		if (command->op == USM_CMD_ZERO) {
-			model->zeroed += !(model->table[i].state & USM_FRAME_ZEROED);
-			model->table[i].state |= USM_FRAME_ZEROED;
+			model->zeroed += !(model->words[i] & USM_FRAME_ZEROED);
+			model->words[i] |= USM_FRAME_ZEROED;
 		} else {
-			model->table[i].state = USM_FRAME_NONE;
+			state_set(model, i, USM_FRAME_NONE);
 			model->present--;
 			model->shrinks++;
 		}
@@ -346,7 +359,7 @@ static int32_t command_resolve(struct model *model, const struct usm_command *co
 	if (!command->arg || command->arg > model->asked || !asker->pages)
 		return -ESTALE;
 	if (command->count && (model_state(model, frame) != USM_FRAME_FREE ||
-			       USM_FRAME_GENERATION(&model->table[frame]) != command->generation)) {
+			       model->words[frame] >> USM_PAGE_BITS != command->generation)) {
 		model->refused++;
 		return -EBUSY;
 	}

@@ -48,7 +48,10 @@ struct model_asker {
 
 struct model {
 	struct usm_mapping mapping;
-	struct usm_frame *table;
+	/* The parts of the frame table. */
+	uint64_t *words;
+	uint32_t *owners;
+	struct usm_frame_block *blocks;
 	uint32_t limit;		/* frames that the cgroup allows */
 	uint32_t present;
 	struct model_hand *hand;	/* per CPU */
@@ -77,6 +80,17 @@ void model_init(struct model *model, uint32_t frames, uint32_t cpus);
 void model_done(struct model *model);
 
 extern const struct usm_engine_ops model_ops;	/* context: the model */
+
+static inline struct usm_frame model_frame(const struct model *model, uint32_t frame)
+{
+	return usm_frame_of(model->words[frame], model->owners[frame],
+			    &model->blocks[frame / USM_BLOCK_SIZE]);
+}
+
+static inline void model_set_age(struct model *model, uint32_t frame, uint32_t age)
+{
+	model->owners[frame] = (model->owners[frame] & USM_MAX_SPACE) | age << USM_OWNER_AGE_SHIFT;
+}
 
 /* Empty the rings, as arming does. */
 void model_arm(struct model *model);

@@ -102,8 +102,8 @@ int32_t model_command_evict(struct model *model, const struct usm_command *comma
 		model->numbers[number].state = USM_EVICTED_AWAY;
 		model->known[number] = (struct model_evicted){
 			.seed = model->seeds[frame],
-			.page = USM_FRAME_PAGE(&model->table[frame]),
-			.space = model->table[frame].space,
+			.page = (model->words[frame] & ~USM_WORD_GENERATION) >> USM_WORD_PAGE_SHIFT,
+			.space = model->owners[frame] & USM_MAX_SPACE,
 		};
 		model_content(model->evicted.content + (command->arg + i) * 4096,
 			      model->seeds[frame]);

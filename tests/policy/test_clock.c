@@ -163,7 +163,7 @@ START_TEST(test_counted_in_vain)
 	round_of(100 * SECOND);
 	round_of(200 * SECOND);
 	for (uint32_t i = 0; i < FRAMES; i++)
-		model.table[i].age = 0;
+		model_set_age(&model, i, 0);
 	for (int i = 0; i < 3 && !n; i++)
 		n = victims(32, list);
 	ck_assert_uint_eq(n, 32);

@@ -192,6 +192,33 @@ START_TEST(test_no_store)
 }
 END_TEST
 
+/* While pages come back, what is free is for them: nothing is zeroed ahead. */
+START_TEST(test_returns)
+{
+	const struct usm_host *host = &engine.runtime.host;
+	uint32_t zeroed;
+
+	begin("{}", true);
+	ck_assert_int_eq(host->evict(host, 64), 0);
+	settle();
+	zeroed = model.zeroed;
+	ck_assert_uint_gt(zeroed, 0);
+
+	/* Two turns, so that one that is evicting is not what keeps it from zeroing. */
+	ck_assert_int_eq(host->evict(host, 32), 0);
+	model_touch(&model, 0);
+	settle();
+	ck_assert_uint_eq(model.refaults, 1);
+	now += USM_EVICTION_RETURNS_NS - 1;
+	settle();
+	ck_assert_uint_gt(engine.index.dirty.count, 0);
+	ck_assert_uint_eq(model.zeroed, zeroed);
+	now++;
+	settle();
+	ck_assert_uint_gt(model.zeroed, zeroed);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("random");
@@ -208,6 +235,7 @@ int main(void)
 	tcase_add_test(tcase, test_nothing);
 	tcase_add_test(tcase, test_asked);
 	tcase_add_test(tcase, test_no_store);
+	tcase_add_test(tcase, test_returns);
 	suite_add_tcase(suite, tcase);
 	r = suite_run(suite);
 	support_policy_dir_remove(directory);

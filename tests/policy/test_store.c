@@ -214,6 +214,53 @@ START_TEST(test_round_trip)
 }
 END_TEST
 
+/* Saved, and gone again. Returns the bytes that it took. */
+static uint64_t takes(const char content[USM_STORE_PAGE])
+{
+	struct usm_store_page page = { .key = key_of(PAGES), .space = 3 };
+	uint64_t before = storage_usage(store).data, bytes, handle;
+
+	ck_assert_int_eq(store->ops->save(store, &page, content, false, &handle), 0);
+	bytes = storage_usage(store).data - before;
+	ck_assert(store->ops->drop(store, handle, page.key, &page));
+	return bytes;
+}
+
+/* Whatever came before it, a page is no larger for it; or one of those that follow is not. */
+START_TEST(test_haste)
+{
+	char text[USM_STORE_PAGE], noise[USM_STORE_PAGE], close[USM_STORE_PAGE];
+	uint64_t of_text, of_close;
+	uint32_t n = 0;
+
+	ck_assert_uint_eq(usm_memstore_haste(0), 1);
+	ck_assert_uint_eq(usm_memstore_haste(USM_MEMSTORE_PATIENCE - 1), 1);
+	ck_assert_uint_eq(usm_memstore_haste(USM_MEMSTORE_PATIENCE), 2);
+	ck_assert_uint_eq(usm_memstore_haste(UINT32_MAX - 1), USM_MEMSTORE_HASTE_MAX);
+	ck_assert_uint_eq(usm_memstore_haste(2 * USM_MEMSTORE_RELAPSE - 1), 1);
+
+	storage_fill(text, STORAGE_TEXT, 1);
+	storage_fill(noise, STORAGE_NOISE, 4);
+	/* Each 16 bytes twice: who takes large steps never sees where the first begins. */
+	memcpy(close, noise, sizeof(close));
+	for (size_t at = 0; at < USM_STORE_PAGE; at += 32)
+		memcpy(close + at + 16, close + at, 16);
+	of_text = takes(text);
+	of_close = takes(close);
+	ck_assert_uint_lt(of_close, USM_STORE_PAGE);
+	for (uint32_t i = 0; i < 3 * USM_MEMSTORE_RELAPSE; i++)
+		ck_assert_uint_eq(takes(noise), USM_STORE_PAGE);
+	ck_assert_uint_eq(takes(text), of_text);
+
+	for (uint32_t i = 0; i < 3 * USM_MEMSTORE_RELAPSE; i++)
+		ck_assert_uint_eq(takes(noise), USM_STORE_PAGE);
+	while (takes(close) != of_close)
+		ck_assert_uint_lt(++n, USM_MEMSTORE_RELAPSE);
+	for (uint32_t i = 0; i < USM_MEMSTORE_RELAPSE; i++)
+		ck_assert_uint_eq(takes(close), of_close);
+}
+END_TEST
+
 START_TEST(test_quota)
 {
 	uint32_t n = 0;
@@ -479,6 +526,7 @@ int main(void)
 	suite_add(suite, "classes", test_classes);
 	suite_add(suite, "slabs", test_slabs);
 	tcase_add_test(with_store(suite, "round-trip"), test_round_trip);
+	tcase_add_test(with_store(suite, "haste"), test_haste);
 	tcase_add_test(with_store(suite, "quota"), test_quota);
 	tcase_add_test(with_store(suite, "capacity"), test_capacity);
 	tcase_add_test(with_store(suite, "recovery"), test_recovery);

@@ -94,19 +94,22 @@ void domain_map_or_die(struct domain *domain, int fd)
 {
 	struct usm_info info = { .size = sizeof(info) };
 	int r = domain_ioctl(fd, USM_IOC_INFO, &info);
+	const char *table;
 
 	if (r < 0)
 		errx(DOMAIN_EXIT_FAILURE, "USM_IOC_INFO: %s", strerror(-r));
-	if (info.frame_size != sizeof(struct usm_frame))
-		errx(DOMAIN_EXIT_FAILURE, "a frame table entry has %u bytes, not %zu",
-		     info.frame_size, sizeof(struct usm_frame));
+	if (info.frame_size != sizeof(*domain->words))
+		errx(DOMAIN_EXIT_FAILURE, "a word of the frame table has %u bytes, not %zu",
+		     info.frame_size, sizeof(*domain->words));
 
 	domain->fd = fd;
 	domain->id = info.id;
 	domain->info = info;
-	domain->frames = info.table_size / info.frame_size;
-	domain->table = map_or_die(fd, info.table_size, PROT_READ,
-				   USM_MMAP_TABLE, "frame table");
+	domain->frames = info.frames;
+	table = map_or_die(fd, info.table_size, PROT_READ, USM_MMAP_TABLE, "frame table");
+	domain->words = (const void *)table;
+	domain->owners = (const void *)(table + info.owners_offset);
+	domain->blocks = (const void *)(table + info.blocks_offset);
 	domain->events = map_or_die(fd, info.event_size, PROT_READ | PROT_WRITE,
 				    USM_MMAP_EVENTS, "event ring");
 	domain->supply = calloc(info.supply_rings, sizeof(*domain->supply));
@@ -122,7 +125,7 @@ void domain_map_or_die(struct domain *domain, int fd)
 
 void domain_unmap(struct domain *domain)
 {
-	munmap((void *)domain->table, domain->info.table_size);
+	munmap((void *)domain->words, domain->info.table_size);
 	munmap(domain->events, domain->info.event_size);
 	for (uint32_t i = 0; i < domain->info.supply_rings; i++)
 		munmap(domain->supply[i], domain->info.supply_size);

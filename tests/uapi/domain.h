@@ -24,8 +24,11 @@ struct domain {
 	uint64_t id;
 	int fd;
 	struct usm_info info;
-	uint32_t frames;		/* entries of the table: the ceiling at bind, or a few more */
-	const struct usm_frame *table;
+	uint32_t frames;		/* that the table has room for: the ceiling at bind */
+	/* Its parts. */
+	const uint64_t *words;
+	const uint32_t *owners;
+	const struct usm_frame_block *blocks;
 	struct usm_ring *events;
 	struct usm_ring **supply;	/* info.supply_rings of them */
 };
@@ -63,18 +66,22 @@ bool domain_event_take(struct domain *domain, struct usm_event *ret);
 static inline struct usm_frame domain_frame_read(const struct domain *domain,
 						 uint32_t frame)
 {
-	const uint64_t *halves = (const uint64_t *)&domain->table[frame];
-	uint64_t copy[2];
-	struct usm_frame value;
+	uint64_t word;
+	uint32_t owner;
 
-	/* Each half is written as one; `page` last read decides agreement. */
+	/* Each is written as one; the word last read decides agreement. */
 	do {
-		copy[1] = __atomic_load_n(&halves[1], __ATOMIC_ACQUIRE);
-		copy[0] = __atomic_load_n(&halves[0], __ATOMIC_ACQUIRE);
-	} while (copy[1] != __atomic_load_n(&halves[1], __ATOMIC_ACQUIRE));
+		word = __atomic_load_n(&domain->words[frame], __ATOMIC_ACQUIRE);
+		owner = __atomic_load_n(&domain->owners[frame], __ATOMIC_ACQUIRE);
+	} while (word != __atomic_load_n(&domain->words[frame], __ATOMIC_ACQUIRE));
 
-	__builtin_memcpy(&value, copy, sizeof(value));
-	return value;
+	return usm_frame_of(word, owner, &domain->blocks[frame / USM_BLOCK_SIZE]);
+}
+
+/* Its state with the flags. */
+static inline uint8_t domain_frame_state(const struct domain *domain, uint32_t frame)
+{
+	return __atomic_load_n(&domain->words[frame], __ATOMIC_RELAXED) & USM_WORD_STATE;
 }
 
 static inline uint64_t *domain_ring_slot(struct usm_ring *ring, uint32_t index)

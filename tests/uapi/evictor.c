@@ -91,21 +91,22 @@ static void keep(struct evictor *e, uint32_t index)
 }
 
 /* Shared ones may be somebody's alone by now. */
-static bool may_go(const struct usm_frame *frame)
+static bool may_go(const struct domain *domain, uint32_t frame)
 {
-	return frame->state == USM_FRAME_MAPPED || frame->state == USM_FRAME_SHARED;
+	uint8_t state = domain_frame_state(domain, frame);
+
+	return state == USM_FRAME_MAPPED || state == USM_FRAME_SHARED;
 }
 
 /* A run of mapped frames somewhere; 0: found none. */
 static uint32_t victims(struct evictor *e, uint32_t *first)
 {
 	uint32_t top = __atomic_load_n(&e->domain->events->top, __ATOMIC_ACQUIRE);
-	const struct usm_frame *table = e->domain->table;
 
 	for (int i = 0; top && i < TRIES; i++) {
 		uint32_t frame = random_next(e) % top, count = 0;
 
-		while (count < RUN && frame + count < top && may_go(table + frame + count))
+		while (count < RUN && frame + count < top && may_go(e->domain, frame + count))
 			count++;
 		if (count) {
 			*first = frame;

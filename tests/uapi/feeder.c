@@ -149,7 +149,7 @@ static bool ring_wants(const struct feeder *feeder, uint32_t n)
 
 static bool offerable(const struct feeder *feeder, uint32_t frame)
 {
-	uint8_t state = feeder->domain->table[frame].state;
+	uint8_t state = domain_frame_state(feeder->domain, frame);
 
 	return (state & USM_FRAME_STATE_MASK) == USM_FRAME_FREE &&
 	       !feeder->offered[frame];

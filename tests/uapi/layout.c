@@ -12,13 +12,15 @@
 #define AT(type, field, offset) \
 	_Static_assert(offsetof(struct type, field) == (offset), #type "." #field)
 
-SIZE(usm_frame, 16);
-AT(usm_frame, space, 0);
-AT(usm_frame, state, 4);
-AT(usm_frame, run, 5);
-AT(usm_frame, node, 6);
-AT(usm_frame, age, 7);
-AT(usm_frame, page, 8);
+/* The frame table: a word and an owner. struct usm_frame never is in memory that is shared. */
+_Static_assert(USM_WORD_STATE == 0xf && USM_FRAME_STATE_MASK + USM_FRAME_ZEROED == 0xf, "state");
+_Static_assert(USM_WORD_PAGE_SHIFT == 4 && USM_PAGE_BITS == 48, "page");
+_Static_assert(USM_WORD_GENERATION == 0xffffull << 48, "generation");
+_Static_assert(USM_MAX_SPACE == 0xffffff && USM_OWNER_AGE_SHIFT == 24, "owner");
+
+SIZE(usm_frame_block, 4);
+AT(usm_frame_block, run, 0);
+AT(usm_frame_block, node, 1);
 
 SIZE(usm_ring, 256);
 AT(usm_ring, entries, 0);
@@ -82,7 +84,7 @@ AT(usm_attach, domain_fd, 16);
 SIZE(usm_release, 16);
 AT(usm_release, id, 8);
 
-SIZE(usm_info, 120);
+SIZE(usm_info, 144);
 AT(usm_info, id, 8);
 AT(usm_info, table_size, 16);
 AT(usm_info, frame_size, 24);
@@ -90,6 +92,9 @@ AT(usm_info, event_size, 28);
 AT(usm_info, supply_size, 32);
 AT(usm_info, supply_rings, 36);
 AT(usm_info, label, 40);
+AT(usm_info, owners_offset, 120);
+AT(usm_info, blocks_offset, 128);
+AT(usm_info, frames, 136);
 
 SIZE(usm_arm, 16);
 AT(usm_arm, epoch, 8);

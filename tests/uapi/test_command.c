@@ -29,7 +29,7 @@ static uint32_t free_run(const struct bound *bound, uint32_t count)
 	uint32_t found = 0;
 
 	for (uint32_t i = 0; i < bound->domain.frames; i++) {
-		uint8_t state = bound->domain.table[i].state & USM_FRAME_STATE_MASK;
+		uint8_t state = domain_frame_state(&bound->domain, i) & USM_FRAME_STATE_MASK;
 
 		found = state == USM_FRAME_FREE ? found + 1 : 0;
 		if (found == count)
@@ -100,7 +100,7 @@ static void grow_tests(struct bound *bound)
 	expect(top >= stat.frames && top < CEILING, "the table ends at %u of %" PRIu64,
 	       top, (uint64_t)stat.frames);
 	for (uint32_t i = top; i < CEILING; i++)
-		expect_number(bound->domain.table[i].state, USM_FRAME_NONE);
+		expect_number(domain_frame_state(&bound->domain, i), USM_FRAME_NONE);
 	command = (struct usm_command){
 		.op = USM_CMD_GROW, .count = CEILING - stat.frames, .node = 0,
 	};
@@ -155,7 +155,7 @@ static void zero_tests(struct bound *bound)
 	};
 	expect_number(domain_command(&bound->domain, &command), 512);
 	for (uint32_t i = frame; i < frame + 512; i++)
-		zeroed += !!(bound->domain.table[i].state & USM_FRAME_ZEROED);
+		zeroed += !!(domain_frame_state(&bound->domain, i) & USM_FRAME_ZEROED);
 	expect_number(zeroed, 512);
 	after = bound_stat(bound);
 	expect(after.frames_zeroed >= 512, "%llu frames are zeroed",
@@ -176,7 +176,7 @@ static void shrink_tests(struct bound *bound)
 	expect_number(after.shrunk, before.shrunk + 64);
 	expect_number(after.frames_free, before.frames_free - 64);
 	for (uint32_t i = 0; i < CEILING; i++)
-		none += (bound->domain.table[i].state & USM_FRAME_STATE_MASK) ==
+		none += (domain_frame_state(&bound->domain, i) & USM_FRAME_STATE_MASK) ==
 			USM_FRAME_NONE;
 	expect_number(none, 64);
 	/* And they can come back. */

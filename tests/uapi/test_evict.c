@@ -84,7 +84,7 @@ static void vault_forget(const struct bound *bound)
 
 static bool may_go(const struct bound *bound, uint32_t frame)
 {
-	uint8_t state = bound->domain.table[frame].state;
+	uint8_t state = domain_frame_state(&bound->domain, frame);
 
 	return state == USM_FRAME_MAPPED || state == USM_FRAME_SHARED;
 }
@@ -328,7 +328,7 @@ static void crowd_tests(struct bound *bound, struct guest *guest)
 	before = bound_stat(bound);
 	expect(before.frames_shared >= PAGES, "the pages are not shared");
 	for (uint32_t frame = 0; frame < CEILING; frame++) {
-		if (bound->domain.table[frame].state != USM_FRAME_SHARED)
+		if (domain_frame_state(&bound->domain, frame) != USM_FRAME_SHARED)
 			continue;
 		expect_number(command(bound, USM_CMD_EVICT, frame, 1, generation(bound, frame), 8), 0);
 		expect_number(vault.staged[8].key, 0);
@@ -422,7 +422,7 @@ void evict_tests(void)
 	guest_start(&guest, &bound);
 	expect(guest_touch(&guest, PAGES), "touch in fallback");
 	expect_ok(domain_arm(&bound.domain, NULL));
-	while (frame < CEILING - 1 && bound.domain.table[frame].state != USM_FRAME_MAPPED)
+	while (frame < CEILING - 1 && domain_frame_state(&bound.domain, frame) != USM_FRAME_MAPPED)
 		frame++;
 	arguments_tests(&bound, frame);
 	ahead_tests(&bound, &guest);

@@ -17,8 +17,13 @@ static void info_tests(struct bound *bound)
 
 	expect_ok(domain_ioctl(bound->domain.fd, USM_IOC_INFO, &info));
 	expect_number(info.id, bound->place.id);
-	expect_number(info.frame_size, sizeof(struct usm_frame));
-	expect(info.table_size >= 1024 * sizeof(struct usm_frame), "table_size is too small");
+	expect_number(info.frame_size, sizeof(uint64_t));
+	expect_number(info.frames, 1024);
+	expect(info.owners_offset >= info.frames * sizeof(uint64_t) &&
+	       info.blocks_offset >= info.owners_offset + info.frames * sizeof(uint32_t) &&
+	       info.table_size >= info.blocks_offset +
+	       info.frames / USM_BLOCK_SIZE * sizeof(struct usm_frame_block),
+	       "parts of the table are too small");
 	expect(info.supply_rings >= (uint32_t)sysconf(_SC_NPROCESSORS_CONF),
 	       "%u supply rings", info.supply_rings);
 	expect(strcmp(info.label, "test") == 0, "label '%s'", info.label);
@@ -78,7 +83,7 @@ static void mmap_tests(struct bound *bound)
 		    "more than a supply ring");
 	map_refused(fd, PAGE, rw, MAP_SHARED, 0x7ffffffffffff000ull, "the last page there is");
 
-	expect(mprotect((void *)bound->domain.table, info->table_size, rw) < 0,
+	expect(mprotect((void *)bound->domain.words, info->table_size, rw) < 0,
 	       "the table was made writable");
 }
 

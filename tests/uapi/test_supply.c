@@ -48,7 +48,7 @@ static uint64_t entry_for(const struct bound *bound, uint32_t frame, uint16_t co
 
 static bool frame_free(const struct bound *bound, uint32_t frame)
 {
-	return (bound->domain.table[frame].state & USM_FRAME_STATE_MASK) == USM_FRAME_FREE;
+	return (domain_frame_state(&bound->domain, frame) & USM_FRAME_STATE_MASK) == USM_FRAME_FREE;
 }
 
 /* A free frame at or behind @from. */
@@ -97,7 +97,7 @@ static void order_tests(struct bound *bound, struct guest *guest)
 	push_all(bound, entry_for(bound, frame, 1));
 	kick(bound);
 	expect(guest_touch(guest, 1), "touch of a supplied frame");
-	expect((bound->domain.table[frame].state & USM_FRAME_STATE_MASK) == USM_FRAME_MAPPED,
+	expect((domain_frame_state(&bound->domain, frame) & USM_FRAME_STATE_MASK) == USM_FRAME_MAPPED,
 	       "frame %u was supplied, but another one was taken", frame);
 	after = bound_stat(bound);
 	expect_number(after.supplied, before.supplied + 1);
@@ -116,7 +116,7 @@ static void garbage_tests(struct bound *bound, struct guest *guest)
 	arm(bound);
 	before = bound_stat(bound);
 	for (uint32_t i = 0; i < bound->domain.frames; i++)
-		if (bound->domain.table[i].state == USM_FRAME_MAPPED)
+		if (domain_frame_state(&bound->domain, i) == USM_FRAME_MAPPED)
 			used = i;
 	push_all(bound, USM_SUPPLY(CEILING, 1, 0));
 	push_all(bound, USM_SUPPLY(UINT32_MAX, 1, 0));

@@ -51,7 +51,7 @@ static int submit_wait(struct bound *bound, struct usm_command *commands, uint32
 
 static uint8_t state_of(const struct bound *bound, uint32_t frame)
 {
-	return bound->domain.table[frame].state & USM_FRAME_STATE_MASK;
+	return domain_frame_state(&bound->domain, frame) & USM_FRAME_STATE_MASK;
 }
 
 /* The first of `count` free frames in a row. */

@@ -250,7 +250,7 @@ enum usm_space_change {
 struct usm_space_note {
 	uint32_t size;		/* bytes of this struct in the host */
 	uint32_t change;	/* enum usm_space_change; ignore what you do not know */
-	uint32_t space;		/* not used again while the container lives */
+	uint32_t space;		/* below 2^24; used again only when all others have been */
 	uint32_t parent;	/* FORK: the space that it was copied from */
 	uint32_t pid;		/* NEW: of the process; FORK: of the parent; host's pid namespace */
 	uint32_t pad;

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The module's arithmetic: rings with free indices, which pages a fault maps, sums of words. */
+/*
+ * The module's arithmetic: rings with free indices, which pages a fault maps, sums of words,
+ * numbers in turn.
+ */
 #include <stdint.h>
 
 #include "nh.h"
+#include "number.h"
 #include "ring.h"
 #include "suite.h"
 #include "window.h"
@@ -59,24 +63,24 @@ END_TEST
 /* Sums that are known, and of which the carries between all parts are seen. */
 START_TEST(nh_known)
 {
-	unsigned long long words[16] = {}, key[16] = {};
-	struct usm_nh_sum sum = usm_nh(words, key, 16);
+	unsigned long long words[32] = {}, key[32] = {};
+	struct usm_nh_sum sum = usm_nh(words, key, 32);
 
 	ck_assert(!sum.low && !sum.high);
-	for (int i = 0; i < 16; i++)
+	for (int i = 0; i < 32; i++)
 		words[i] = UINT64_MAX;
-	/* Eight times (2^64 - 1)^2 = 2^128 - 2^65 + 1, modulo 2^128. */
-	sum = usm_nh(words, key, 16);
-	ck_assert_uint_eq(sum.low, 8);
-	ck_assert_uint_eq(sum.high, UINT64_MAX - 15);
+	/* Sixteen times (2^64 - 1)^2 = 2^128 - 2^65 + 1, modulo 2^128. */
+	sum = usm_nh(words, key, 32);
+	ck_assert_uint_eq(sum.low, 16);
+	ck_assert_uint_eq(sum.high, UINT64_MAX - 31);
 	/* The key is added without a carry: all of it is 0 again. */
-	for (int i = 0; i < 16; i++)
+	for (int i = 0; i < 32; i++)
 		key[i] = 1;
-	sum = usm_nh(words, key, 16);
+	sum = usm_nh(words, key, 32);
 	ck_assert(!sum.low && !sum.high);
-	words[14] = 2;
-	words[15] = 4;
-	sum = usm_nh(words, key, 16);
+	words[30] = 2;
+	words[31] = 4;
+	sum = usm_nh(words, key, 32);
 	ck_assert_uint_eq(sum.low, 15);
 	ck_assert_uint_eq(sum.high, 0);
 }
@@ -85,19 +89,19 @@ END_TEST
 /* Each bit of each word changes it, under a key in which no word is a special one. */
 START_TEST(nh_every_bit)
 {
-	unsigned long long words[24], key[24], state = 1;
+	unsigned long long words[64], key[64], state = 1;
 	struct usm_nh_sum sum;
 
-	for (int i = 0; i < 24; i++) {
+	for (int i = 0; i < 64; i++) {
 		words[i] = state *= 6364136223846793005ull;
 		key[i] = state *= 6364136223846793005ull;
 	}
-	sum = usm_nh(words, key, 24);
-	for (int i = 0; i < 24 * 64; i++) {
+	sum = usm_nh(words, key, 64);
+	for (int i = 0; i < 64 * 64; i++) {
 		struct usm_nh_sum other;
 
 		words[i / 64] ^= 1ull << (i % 64);
-		other = usm_nh(words, key, 24);
+		other = usm_nh(words, key, 64);
 		words[i / 64] ^= 1ull << (i % 64);
 		ck_assert(other.low != sum.low || other.high != sum.high);
 	}
@@ -121,11 +125,24 @@ START_TEST(window_invariants)
 }
 END_TEST
 
+START_TEST(number_turns)
+{
+	ck_assert_uint_eq(usm_number_of(0, 3), 1);
+	ck_assert_uint_eq(usm_number_of(2, 3), 3);
+	ck_assert_uint_eq(usm_number_of(3, 3), 1);
+	ck_assert_uint_eq(usm_number_of(7, 3), 2);
+	/* Never 0, which is none, nor more than the largest; also late. */
+	ck_assert_uint_eq(usm_number_of(UINT64_C(0xffffff) << 20, 0xffffff), 1);
+	ck_assert(!usm_number_again(2, 3));
+	ck_assert(usm_number_again(3, 3));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("core");
 	TCase *ring = tcase_create("ring"), *window = tcase_create("window");
-	TCase *nh = tcase_create("nh");
+	TCase *nh = tcase_create("nh"), *number = tcase_create("number");
 
 	tcase_add_test(ring, ring_used);
 	tcase_add_test(ring, ring_hostile);
@@ -137,5 +154,7 @@ int main(void)
 	tcase_add_test(nh, nh_known);
 	tcase_add_test(nh, nh_every_bit);
 	suite_add_tcase(suite, nh);
+	tcase_add_test(number, number_turns);
+	suite_add_tcase(suite, number);
 	return suite_run(suite);
 }

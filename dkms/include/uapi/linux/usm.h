@@ -12,12 +12,13 @@
  * end it. Whoever may open /dev/usm can list domains and attach to them again.
  *
  * FRAME. A page of the domain, named by its index from 0 to the ceiling.
- * Frames are charged to the bound cgroup. The FRAME TABLE, one struct usm_frame
- * a frame, is mapped read-only and says what each frame is. It is the truth;
- * events are hints about it: after a lost event, scan the table.
+ * Frames are charged to the bound cgroup. The FRAME TABLE, 12 bytes a frame, is
+ * mapped read-only and says what each frame is. It is the truth; events are hints
+ * about it: after a lost event, scan the table.
  *
- * SPACE. One address space (mm) with adopted memory, named by a 32 bit number
- * that is not reused while the domain lives.
+ * SPACE. One address space (mm) with adopted memory, named by a number from 1 to
+ * USM_MAX_SPACE. Numbers are used in turn, so that one comes again when all others
+ * have been used, but not while its space lives.
  *
  * INSTANCE. The process that decides. It attaches, maps table and rings, and
  * arms the domain with its descriptor. While armed, a fault takes frames from
@@ -89,6 +90,7 @@
 #define USM_MAX_ORDER		9	/* of a fault: 2^9 pages */
 #define USM_ORDER_SIZES		32	/* mappings that differ: see USM_TUNE_ORDERS */
 #define USM_MAX_FRAMES		(1u << 28)	/* 1 TiB */
+#define USM_MAX_SPACE		((1u << 24) - 1)
 #define USM_MAX_RUN		512	/* frames in one supply entry */
 #define USM_MAX_COMMANDS	256	/* in one submission */
 #define USM_MAX_DEADLINE_MS	60000
@@ -105,29 +107,65 @@ enum usm_frame_state {
 	USM_FRAME_HELD = 5,	/* unmapped, but I/O or a pipe still refers to it */
 };
 
-#define USM_FRAME_STATE_MASK	0x0f
-#define USM_FRAME_ZEROED	0x80	/* with FREE or TAKEN: content is zero */
+#define USM_FRAME_STATE_MASK	0x07
+#define USM_FRAME_ZEROED	0x08	/* with FREE or TAKEN: content is zero */
+
+/*
+ * The frame table at USM_MMAP_TABLE is one array after another: a word of 8 bytes a
+ * frame; from usm_info.owners_offset on an owner of 4 bytes a frame; from blocks_offset
+ * on a struct usm_frame_block for each USM_BLOCK_SIZE frames. Words and owners are each
+ * read and written as one; a reader that needs both to agree reads the word again
+ * afterwards. usm_frame_of() takes apart what was read.
+ *
+ * Word: bits 0-3: enum usm_frame_state | USM_FRAME_ZEROED; 4-47: address / page size,
+ * of the last mapping; 48-63: generation, stepped each time the frame is freed.
+ * Owner: bits 0-23: number of the space, 0: none; 24-31: MAPPED, SHARED: age.
+ */
+#define USM_WORD_STATE		0xfull
+#define USM_WORD_PAGE_SHIFT	4
+#define USM_WORD_GENERATION	(0xffffull << USM_PAGE_BITS)
+#define USM_OWNER_AGE_SHIFT	24
+
+#define USM_BLOCK_SIZE		512
+
+struct usm_frame_block {
+	__u8 run;		/* log2 of the aligned physical runs that frames lie in */
+	__u8 node;		/* NUMA node */
+	__u16 pad;
+};
 
 #define USM_PAGE_BITS		48
 #define USM_PAGE_MASK		((1ull << USM_PAGE_BITS) - 1)
 
-/*
- * Each of the two 8 byte halves is read and written as one; a reader that needs
- * them to agree reads `page` again afterwards.
- */
+/* What the table says of a frame, not as it lies there. */
 struct usm_frame {
-	__u32 space;		/* number of the space, 0: none */
+	__u32 space;
 	__u8 state;		/* enum usm_frame_state | USM_FRAME_ZEROED */
-	__u8 run;		/* log2 of the aligned physical run it lies in */
-	__u8 node;		/* NUMA node */
-	__u8 age;		/* MAPPED, SHARED: how often in a row USM_CMD_SAMPLE found that
-				 * the page had not been accessed, 255: or more; 0 when mapped */
-	__u64 page;		/* bits 0-47: address / page size, of the last mapping;
-				 * bits 48-63: generation, stepped each time it is freed */
+	__u8 run;
+	__u8 node;
+	__u8 age;		/* how often in a row USM_CMD_SAMPLE found that the page had
+				 * not been accessed, 255: or more; 0 when mapped */
+	__u64 page;		/* bits 0-47: page; 48-63: generation */
 };
 
 #define USM_FRAME_PAGE(f)	((f)->page & USM_PAGE_MASK)
 #define USM_FRAME_GENERATION(f)	((__u16)((f)->page >> USM_PAGE_BITS))
+
+static inline struct usm_frame usm_frame_of(__u64 word, __u32 owner,
+					    const struct usm_frame_block *block)
+{
+	struct usm_frame frame = {
+		.space = owner & USM_MAX_SPACE,
+		.state = (__u8)(word & USM_WORD_STATE),
+		.run = block->run,
+		.node = block->node,
+		.age = (__u8)(owner >> USM_OWNER_AGE_SHIFT),
+		.page = (word & USM_WORD_GENERATION) |
+			(word & ~USM_WORD_GENERATION) >> USM_WORD_PAGE_SHIFT,
+	};
+
+	return frame;
+}
 
 /* ------------------------------------------------------------------- rings */
 
@@ -370,7 +408,7 @@ struct usm_info {
 	__u32 flags;		/* in: 0 */
 	__u64 id;		/* out: all below */
 	__u64 table_size;	/* bytes of the mapping at USM_MMAP_TABLE */
-	__u32 frame_size;	/* sizeof(struct usm_frame) of the module */
+	__u32 frame_size;	/* bytes of a word there */
 	__u32 event_size;	/* bytes of the mapping at USM_MMAP_EVENTS */
 	__u32 supply_size;	/* bytes of one ring at USM_MMAP_SUPPLY */
 	__u32 supply_rings;	/* number of rings */
@@ -378,6 +416,10 @@ struct usm_info {
 	__u64 evicted_size;	/* bytes of the mapping at USM_MMAP_EVICTED */
 	__u32 staging_size;	/* bytes of the mapping at USM_MMAP_STAGING */
 	__u32 staging_offset;	/* of its first page of content */
+	__u64 owners_offset;	/* in the mapping at USM_MMAP_TABLE */
+	__u64 blocks_offset;	/* the same */
+	__u32 frames;		/* that the table has room for: the ceiling at bind */
+	__u32 pad;
 };
 
 /*
