@@ -56,4 +56,4 @@ UNIT_TESTS += $(O)/tests/policy/outside
 $(eval $(call usm_program,$(O)/tests/policy/usher,\
 	$(O)/tests/policy/usher.o $(O)/src/device.a $(O)/src/common.a,libcjson libsystemd,-lm))
 
-VM_PROGRAMS += $(O)/tests/policy/usher $(HOSTILE_POLICIES)
+VM_PROGRAMS += $(O)/tests/policy/usher $(HOSTILE_POLICIES) $(RANDOM_POLICY)

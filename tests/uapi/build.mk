@@ -12,6 +12,9 @@ $(eval $(call usm_program,$(O)/$(UAPI_DIR)/miniinst,\
 	$(addprefix $(O)/$(UAPI_DIR)/,miniinst.o feeder.o evictor.o domain.o)))
 $(eval $(call usm_program,$(O)/$(UAPI_DIR)/uapitest,\
 	$(addprefix $(O)/$(UAPI_DIR)/,$(UAPI_TEST_OBJS))))
+$(eval $(call usm_program,$(O)/$(UAPI_DIR)/hostile,\
+	$(addprefix $(O)/$(UAPI_DIR)/,hostile.o attack.o attack_command.o domain.o),,-pthread))
+$(eval $(call usm_program,$(O)/$(UAPI_DIR)/strike,$(addprefix $(O)/$(UAPI_DIR)/,strike.o domain.o)))
 
 # The contract is one for both: the same tests through the compat entry.
 $(O)/$(UAPI_DIR)/m32/%.o: $(UAPI_DIR)/%.c
@@ -23,4 +26,4 @@ $(O)/$(UAPI_DIR)/uapitest.32: $(addprefix $(O)/$(UAPI_DIR)/m32/,$(UAPI_TEST_OBJS
 	@$(say) LD $@
 	$(Q)$(CC) -m32 -static -o $@ $^
 
-VM_PROGRAMS += $(addprefix $(O)/$(UAPI_DIR)/,miniinst uapitest uapitest.32)
+VM_PROGRAMS += $(addprefix $(O)/$(UAPI_DIR)/,miniinst uapitest uapitest.32 hostile strike)

@@ -5,7 +5,7 @@ NEXT_DIR	:= $(O)/vm-next
 DEBUG_DIR	:= $(O)/vm-debug
 VM_EXIT		:= $(O)/tests/vm/vm-exit
 VM_CASE		= $(if $(CASE),--case '$(CASE)') $(if $(KERNEL),--kernel '$(KERNEL)') \
-		  $(if $(FULL),--full)
+		  $(if $(FULL),--full) $(if $(SLOWER),--slower $(SLOWER))
 
 # Static: it must end a guest whose disk is gone.
 $(VM_EXIT): tests/vm/guest/vm-exit.c
@@ -23,7 +23,7 @@ vm-image: $(VM_EXIT) $(DEB_DIR)/.built
 	$(Q)tests/vm/mkbase $(VM_DIR)
 	$(Q)tests/vm/mkimage $(VM_DIR) $(VM_EXIT) $(DEBS)
 
-check-vm: vm-image $$(VM_PROGRAMS)	## run the cases in virtual machines; CASE=glob KERNEL=6.1 select; FULL=1 does all
+check-vm: vm-image $$(VM_PROGRAMS)	## run the cases in virtual machines; CASE=glob KERNEL=6.1 select; FULL=1 does all; SLOWER=3 on a busy machine
 	$(Q)tests/vm/run --dir $(VM_DIR) $(VM_CASE) --result $(CHECK_DIR)/vm.result \
 		$(VM_EXIT) $(sort $(VM_PROGRAMS))
 

@@ -83,4 +83,9 @@ $(PROG_OUT)/brkprobe $(PROG_OUT)/brkprobe.32: $(PROG_DIR)/brkprobe.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(if $(filter %.32,$@),-m32) $(CFLAGS_COMMON) $(BRKPROBE_FLAGS) -o $@ $<
 
-VM_PROGRAMS += $(addprefix $(PROG_OUT)/,$(PROG_SMALL) member brkprobe brkprobe.32)
+# Static: nothing of a C library that is loaded lies in the memory that it looks at.
+$(PROG_OUT)/wordcheck: $(PROG_OUT)/wordcheck.o $(PROG_OUT)/util.o
+	@$(say) LD $@
+	$(Q)$(CC) $(CFLAGS_COMMON) $(CFLAGS) $(LDFLAGS) -static -no-pie -o $@ $^
+
+VM_PROGRAMS += $(addprefix $(PROG_OUT)/,$(PROG_SMALL) member wordcheck brkprobe brkprobe.32)
