@@ -12,6 +12,7 @@
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
+#include <linux/xarray.h>
 #include <uapi/linux/usm.h>
 
 #include "event.h"
@@ -96,11 +97,11 @@ struct usm_domain {
 	struct usm_stores stores;
 
 	/* Spaces. */
-	spinlock_t space_lock;
-	struct list_head spaces;
+	struct xarray spaces;		/* by number */
+	struct xarray families;		/* with a living space, by the number of the first */
 	atomic_t nr_spaces;
 	atomic_t nr_exiting;		/* of them, whose mm has no users any more */
-	u32 next_space;
+	u32 next_space;			/* lock of spaces */
 	unsigned long oom_until;	/* jiffies; a victim is exiting */
 
 	struct list_head lru;		/* in the shrinker's list */

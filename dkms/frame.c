@@ -97,12 +97,30 @@ void usm_frame_set_mapped(struct usm_domain *domain, u32 frame, u32 space, u64 p
 void usm_frame_set_state(struct usm_domain *domain, u32 frame, enum usm_frame_state state)
 {
 	union usm_entry *entry = usm_frame_entry(domain, frame);
-	u64 kept = READ_ONCE(entry->word[0]) & ~USM_ENTRY_STATE;
+	u64 kept = READ_ONCE(entry->word[0]) & ~(USM_ENTRY_STATE | USM_ENTRY_AGE);
 
-	/* A page that is shared from now on is no younger for it. */
-	if (state != USM_FRAME_SHARED)
-		kept &= ~USM_ENTRY_AGE;
 	WRITE_ONCE(entry->word[0], kept | (u64)state << USM_ENTRY_STATE_SHIFT);
+}
+
+void usm_frame_set_shared(struct usm_domain *domain, u32 frame, u32 space)
+{
+	union usm_entry *entry = usm_frame_entry(domain, frame);
+	/* It is no younger for it. */
+	u64 kept = READ_ONCE(entry->word[0]) & ~(USM_ENTRY_STATE | USM_ENTRY_SPACE);
+
+	WRITE_ONCE(entry->word[0], kept | space |
+		   (u64)USM_FRAME_SHARED << USM_ENTRY_STATE_SHIFT);
+}
+
+void usm_frame_shared_by(struct usm_domain *domain, u32 frame, u32 space, u32 by)
+{
+	union usm_entry *entry = usm_frame_entry(domain, frame);
+	u64 old = READ_ONCE(entry->word[0]);
+
+	/* Whoever changes it at the same time knows better. */
+	if ((u32)old == space &&
+	    (old & USM_ENTRY_STATE) >> USM_ENTRY_STATE_SHIFT == USM_FRAME_SHARED)
+		cmpxchg(&entry->word[0], old, (old & ~USM_ENTRY_SPACE) | by);
 }
 
 void usm_frame_set_own(struct usm_domain *domain, u32 frame, u32 space, u64 page)
@@ -159,6 +177,25 @@ struct usm_frame usm_frame_read(struct usm_domain *domain, u32 frame)
 	struct usm_frame none = { .state = USM_FRAME_NONE };
 
 	return usm_frame_block(domain, frame) ? usm_frame_entry(domain, frame)->frame : none;
+}
+
+u32 usm_frame_refs(struct usm_domain *domain, u32 frame)
+{
+	struct usm_block *block = usm_frame_block(domain, frame);
+	unsigned int i = frame & (USM_BLOCK_FRAMES - 1);
+	struct page **pages, *page;
+	u32 refs = 0;
+
+	if (!block)
+		return 0;
+	/* Keeps the list of pages; of those that are gone there is still the struct. */
+	rcu_read_lock();
+	pages = READ_ONCE(block->pages);
+	page = pages ? READ_ONCE(pages[i]) : READ_ONCE(block->base);
+	if (page)
+		refs = usm_page_refs(pages ? page : page + i);
+	rcu_read_unlock();
+	return refs;
 }
 
 bool usm_frames_offered(struct usm_domain *domain, u32 frame, u32 count, u16 generation)

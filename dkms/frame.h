@@ -89,6 +89,8 @@ struct usm_block *usm_block_make(struct usm_domain *domain, u32 index, bool char
 
 /* What the table says, for a hint; `frame` below capacity. */
 struct usm_frame usm_frame_read(struct usm_domain *domain, u32 frame);
+/* How many slots name it, for a hint; it may not even be present. */
+u32 usm_frame_refs(struct usm_domain *domain, u32 frame);
 
 /* Is this run one that could be claimed, as far as can be said cheaply? */
 bool usm_frames_offered(struct usm_domain *domain, u32 frame, u32 count, u16 generation);
@@ -130,6 +132,7 @@ bool usm_frame_pick(struct usm_domain *domain, u32 *frame);
 #define USM_ENTRY_STATE_SHIFT	32
 #define USM_ENTRY_STATE		(0xffull << USM_ENTRY_STATE_SHIFT)
 #define USM_ENTRY_AGE		(0xffull << 56)
+#define USM_ENTRY_SPACE		((u64)U32_MAX)
 
 static inline void usm_entry_set(union usm_entry *entry, const struct usm_block *block,
 				 u32 space, u8 state)
@@ -160,6 +163,10 @@ void usm_frame_set_mapped(struct usm_domain *domain, u32 frame, u32 space, u64 p
 /* A frame that was shared is the space's own; its page is as old as it was. */
 void usm_frame_set_own(struct usm_domain *domain, u32 frame, u32 space, u64 page);
 void usm_frame_set_state(struct usm_domain *domain, u32 frame, enum usm_frame_state state);
+/* Its page is shared from now on, by forks of the space. */
+void usm_frame_set_shared(struct usm_domain *domain, u32 frame, u32 space);
+/* ... and not by `space`, if that is what it says, but `by`. */
+void usm_frame_shared_by(struct usm_domain *domain, u32 frame, u32 space, u32 by);
 /* Claimed, and its memory is broken: never used again. */
 void usm_frame_retire(struct usm_domain *domain, u32 frame);
 /* How many of a run's first frames are not free. */

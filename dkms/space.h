@@ -20,9 +20,13 @@
  * spaces and by every frame in limbo: page->mapping points into the inode.
  */
 struct usm_family {
-	atomic_long_t refs;
 	struct file *file;
 	struct file *broken;
+	u32 id;				/* number of its first space */
+	atomic_long_t refs;
+	spinlock_t lock;
+	struct list_head spaces;	/* that are alive, or have their slots still */
+	struct delayed_work unshare_work;
 };
 
 /*
@@ -59,7 +63,7 @@ static_assert(USM_MAX_EVICTED - 1 <= USM_SLOT_FRAME);
 struct usm_space {
 	struct mmu_notifier notifier;	/* holds the mm; its callbacks find us */
 	struct hlist_node node;		/* by mm; RCU */
-	struct list_head list;		/* of the domain's spaces */
+	struct list_head kin;		/* of the family's spaces */
 	struct mm_struct *mm;
 	struct usm_domain *domain;	/* a use of it, dropped by the reaper */
 	struct usm_family *family;
@@ -96,6 +100,7 @@ struct usm_space {
 	struct delayed_work reap_work;
 	struct delayed_work unshare_work;
 	unsigned int unshare_tries;
+	unsigned long shared_at;	/* a page that was in the way last; 0: none */
 	struct rcu_head rcu;
 };
 
@@ -109,11 +114,11 @@ extern struct file *usm_template;
 struct usm_space *usm_space_find(struct mm_struct *mm);
 
 /*
- * A space for the mm, whose mmap lock is held for writing. family: of the
- * parent, or NULL for a new one. Sleeps.
+ * A space for the mm, whose mmap lock is held for writing, as is that of the parent, or
+ * NULL: the first of a new family. Sleeps.
  */
 struct usm_space *usm_space_new(struct usm_domain *domain, struct mm_struct *mm,
-				struct usm_family *family);
+				struct usm_space *parent);
 
 /* A living space by its number, whose mm the caller must mmput(); or NULL. */
 struct usm_space *usm_space_get(struct usm_domain *domain, u32 id);
@@ -195,10 +200,23 @@ static inline void usm_family_get_many(struct usm_family *family, long nr)
 void usm_family_put_many(struct usm_family *family, long nr);
 
 /*
- * unshare.c: a space is gone, with what it shared; those of its family that share
- * nothing any more get their plain operations back, soon.
+ * family.c: a new family has its number, which its first space will have; or nothing
+ * comes of that. A space is in its family, behind its parent, until it is about to drop
+ * its slots.
  */
-void usm_unshare_family(struct usm_space *gone);
+void usm_family_init(struct usm_family *family);
+int usm_family_found(struct usm_family *family, struct usm_domain *domain, u32 id);
+void usm_family_lose(struct usm_family *family, struct usm_domain *domain);
+void usm_family_join(struct usm_space *space, struct usm_space *parent);
+void usm_family_leave(struct usm_space *space);
+
+/*
+ * One of the family is gone, with what it shared; those that share nothing any more get
+ * their plain operations back, soon. The caller has a reference.
+ */
+void usm_family_unshare(struct usm_family *family);
+/* unshare.c: one of these; its family is locked. */
+void usm_unshare_soon(struct usm_space *space);
 void usm_unshare_work(struct work_struct *work);
 
 enum usm_sigbus_why {
