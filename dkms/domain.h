@@ -31,18 +31,37 @@ struct usm_port;
  * somebody else; when it reaches zero the frames go back to the host.
  */
 struct usm_domain {
-	refcount_t ref;
-	refcount_t users;
-	struct rcu_work free_work;
+	/*
+	 * What faults read, up to `ref`, is in cache lines where nothing is written while
+	 * all goes well: the CPUs would wait for each other's. Constant after bind:
+	 */
+	struct usm_counts __percpu *counts;
+	struct usm_supply __percpu *supply;
+	struct usm_block **blocks;	/* by frame >> 9; set once, release order */
+	u32 capacity;			/* frames that blocks[] can name */
+
+	u32 state;			/* enum usm_fallback_why; arm_lock, read without */
+	/* Clocks of want, in jiffies | 1, or 0; since when: */
+	unsigned long starved;		/* nothing to be had: patience of the OOM killer */
+	unsigned long unfed;		/* frames, but not supplied: the deadline */
+
+	/* Tunables; any value is valid at any time. */
+	u32 mode;
+	u32 order;			/* the largest of: */
+	u8 orders[USM_ORDER_SIZES];	/* by log2 of a mapping's pages */
+	u32 ceiling;
+	u32 deadline_ms;
+	u64 reserve;
 
 	/* Constant after bind. */
 	u64 id;
 	struct cgroup *cgroup;		/* referenced; a key only, never followed */
 	struct mem_cgroup *memcg;	/* its own; its css is referenced */
 	char label[USM_LABEL_LEN];
-	u32 capacity;			/* frames that blocks[] can name */
-	struct usm_counts __percpu *counts;
-	struct usm_supply __percpu *supply;
+
+	refcount_t ref ____cacheline_aligned_in_smp;
+	refcount_t users;
+	struct rcu_work free_work;
 
 	/* Written under registry lock. */
 	struct hlist_node node;		/* in the hash of bound domains; RCU */
@@ -50,18 +69,9 @@ struct usm_domain {
 	bool released;
 	bool gone;
 
-	/* Tunables; any value is valid at any time. */
-	u32 ceiling;
-	u64 reserve;
-	u32 order;			/* the largest of: */
-	u8 orders[USM_ORDER_SIZES];	/* by log2 of a mapping's pages */
-	u32 deadline_ms;
-	u32 mode;
-
 	/* Who decides. */
 	spinlock_t arm_lock;		/* armed, state, epoch */
 	struct usm_port *armed;
-	u32 state;			/* enum usm_fallback_why; read without lock */
 	u64 epoch;
 	unsigned long fell;		/* jiffies: when nobody was armed any more */
 	atomic_t kicks;			/* stepped when a waiting fault should look again */
@@ -71,16 +81,12 @@ struct usm_domain {
 
 	/* Frames. */
 	struct mutex grow_lock;		/* structure of blocks */
-	struct usm_block **blocks;	/* by frame >> 9; set once, release order */
 	unsigned long *some_free;	/* bit n: block n may have a free frame */
 	atomic_t pick_hint;		/* block to look into first in fallback */
 	atomic64_t grow_wanted;
 	int grow_node;
 	bool limited;			/* growth failed and nothing was freed since */
-	/* Clocks of want, in jiffies | 1, or 0; `seen` is when it was so last. */
-	unsigned long starved;		/* nothing to be had: patience of the OOM killer */
-	unsigned long starved_seen;
-	unsigned long unfed;		/* frames, but not supplied: the deadline */
+	unsigned long starved_seen;	/* when it was so last */
 	unsigned long unfed_seen;
 	u32 top;			/* blocks below which all memory is */
 	struct work_struct grow_work;

@@ -417,6 +417,7 @@ struct usm_space *usm_space_new(struct usm_domain *domain, struct mm_struct *mm,
 	space->mm = mm;
 	space->domain = domain;
 	space->family = family;
+	space->mapping = family->file->f_mapping;
 	space->tag = tag;
 	space->cookie = atomic64_inc_return(&usm_cookies);
 	xa_init(&space->buckets);
@@ -680,7 +681,8 @@ int usm_space_init(void)
 	struct inode *inode;
 	int err;
 
-	usm_bucket_cache = KMEM_CACHE(usm_bucket, SLAB_ACCOUNT);
+	/* Each in cache lines of its own: threads in two ranges do not wait for each other's. */
+	usm_bucket_cache = KMEM_CACHE(usm_bucket, SLAB_ACCOUNT | SLAB_HWCACHE_ALIGN);
 	if (!usm_bucket_cache)
 		return -ENOMEM;
 	usm_mount = kern_mount(&usm_fs);

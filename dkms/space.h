@@ -61,28 +61,33 @@ static_assert(USM_MAX_FRAMES - 1 <= USM_SLOT_FRAME);
 static_assert(USM_MAX_EVICTED - 1 <= USM_SLOT_FRAME);
 
 struct usm_space {
-	struct mmu_notifier notifier;	/* holds the mm; its callbacks find us */
-	struct hlist_node node;		/* by mm; RCU */
-	struct list_head kin;		/* of the family's spaces */
+	/* What faults read, up to `notifier`: see struct usm_domain. Constant: */
 	struct mm_struct *mm;
 	struct usm_domain *domain;	/* a use of it, dropped by the reaper */
 	struct usm_family *family;
-	struct xarray buckets;		/* by page number >> USM_WINDOW_SHIFT */
+	struct address_space *mapping;	/* the family's */
 	u64 cookie;			/* no other space ever had it */
 	u32 id;
 	u32 tag;			/* of its pages' index; unique among the living */
+	/* Written with the mmap lock held for writing. */
 	bool broken;			/* a fork into it failed: faults are SIGBUS */
 	bool cow;			/* its VMAs have the copy-on-write operations */
 	bool guarded;			/* forked where guard regions were: no VMA says so */
+	struct task_struct *move_task;	/* mremap in progress: see move_start */
+	struct xarray buckets;		/* by page number >> USM_WINDOW_SHIFT; own lock */
+
+	/* Holds the mm; its callbacks find us. */
+	struct mmu_notifier notifier ____cacheline_aligned_in_smp;
+	struct hlist_node node;		/* by mm; RCU */
+	struct list_head kin;		/* of the family's spaces */
 	u32 forks;			/* VMAs that were copied; mmap lock, for writing */
 	bool watched;			/* others have, or had, notifiers in the mm */
 	bool exiting;			/* the mm's last user is gone */
 	bool reaping;			/* and no callback of its notifier runs any more */
 	/*
-	 * mremap in progress, [move_start, move_end) is where from. Written with
-	 * the mmap lock held for writing.
+	 * Of mremap: [move_start, move_end) is where from. Written with the mmap lock
+	 * held for writing.
 	 */
-	struct task_struct *move_task;
 	unsigned long move_start;
 	unsigned long move_end;
 	unsigned long move_to;		/* address of the new VMA */
