@@ -369,10 +369,10 @@ static struct usm_domain *usm_domain_new(const struct usm_bind *bind,
 	INIT_LIST_HEAD(&domain->list);
 	INIT_LIST_HEAD(&domain->lru);
 	INIT_LIST_HEAD(&domain->limbo);
-	INIT_LIST_HEAD(&domain->spaces);
+	xa_init_flags(&domain->spaces, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
+	xa_init_flags(&domain->families, XA_FLAGS_ACCOUNT);
 	spin_lock_init(&domain->arm_lock);
 	spin_lock_init(&domain->limbo_lock);
-	spin_lock_init(&domain->space_lock);
 	mutex_init(&domain->grow_lock);
 	usm_stores_init(&domain->stores);
 	init_waitqueue_head(&domain->waiters);

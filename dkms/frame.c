@@ -167,14 +167,39 @@ void usm_frame_set_mapped(struct usm_domain *domain, u32 frame, u32 space, u64 p
 			     space, usm_word_mapped(page));
 }
 
+static void usm_word_set_state(u64 *word, enum usm_frame_state state)
+{
+	WRITE_ONCE(*word, (READ_ONCE(*word) & ~USM_WORD_STATE) | state);
+}
+
 void usm_frame_set_state(struct usm_domain *domain, u32 frame, enum usm_frame_state state)
 {
-	u64 *word = usm_frame_word(domain, frame);
+	WRITE_ONCE(*usm_owner_age(usm_frame_owner(domain, frame)), 0);
+	usm_word_set_state(usm_frame_word(domain, frame), state);
+}
 
-	/* A page that is shared from now on is no younger for it. */
-	if (state != USM_FRAME_SHARED)
-		WRITE_ONCE(*usm_owner_age(usm_frame_owner(domain, frame)), 0);
-	WRITE_ONCE(*word, (READ_ONCE(*word) & ~USM_WORD_STATE) | state);
+void usm_frame_set_shared(struct usm_domain *domain, u32 frame, u32 space)
+{
+	u32 *owner = usm_frame_owner(domain, frame);
+
+	/* It is no younger for it. */
+	WRITE_ONCE(*owner, (READ_ONCE(*owner) & ~USM_MAX_SPACE) | space);
+	usm_word_set_state(usm_frame_word(domain, frame), USM_FRAME_SHARED);
+}
+
+void usm_frame_shared_by(struct usm_domain *domain, u32 frame, u32 space, u32 by)
+{
+	u64 *word = usm_frame_word(domain, frame), was = READ_ONCE(*word);
+	u32 *owner = usm_frame_owner(domain, frame), old = READ_ONCE(*owner), new;
+
+	/* Whoever changes it at the same time knows better. */
+	new = (old & ~USM_MAX_SPACE) | by;
+	if ((old & USM_MAX_SPACE) != space || (was & USM_WORD_STATE) != USM_FRAME_SHARED ||
+	    cmpxchg(owner, old, new) != old)
+		return;
+	/* The last who shared it has let go, and it was `space` that got the frame anew. */
+	if (unlikely((READ_ONCE(*word) ^ was) & (USM_WORD_STATE | USM_WORD_GENERATION)))
+		cmpxchg(owner, new, old);
 }
 
 void usm_frame_set_own(struct usm_domain *domain, u32 frame, u32 space, u64 page)
@@ -240,6 +265,25 @@ struct usm_frame usm_frame_read(struct usm_domain *domain, u32 frame)
 
 	return block ? usm_frame_of(READ_ONCE(block->words[i]), READ_ONCE(block->owners[i]),
 				    block->shown) : none;
+}
+
+u32 usm_frame_refs(struct usm_domain *domain, u32 frame)
+{
+	struct usm_block *block = usm_frame_block(domain, frame);
+	unsigned int i = frame & (USM_BLOCK_FRAMES - 1);
+	struct page **pages, *page;
+	u32 refs = 0;
+
+	if (!block)
+		return 0;
+	/* Keeps the list of pages; of those that are gone there is still the struct. */
+	rcu_read_lock();
+	pages = READ_ONCE(block->pages);
+	page = pages ? READ_ONCE(pages[i]) : READ_ONCE(block->base);
+	if (page)
+		refs = usm_page_refs(pages ? page : page + i);
+	rcu_read_unlock();
+	return refs;
 }
 
 bool usm_frames_offered(struct usm_domain *domain, u32 frame, u32 count, u16 generation)

@@ -91,6 +91,8 @@ unsigned long usm_frames_table_pfn(struct usm_domain *domain, u64 offset);
 
 /* What the table says, for a hint; `frame` below capacity. */
 struct usm_frame usm_frame_read(struct usm_domain *domain, u32 frame);
+/* How many slots name it, for a hint; it may not even be present. */
+u32 usm_frame_refs(struct usm_domain *domain, u32 frame);
 
 /* Is this run one that could be claimed, as far as can be said cheaply? */
 bool usm_frames_offered(struct usm_domain *domain, u32 frame, u32 count, u16 generation);
@@ -167,6 +169,10 @@ void usm_frame_set_own(struct usm_domain *domain, u32 frame, u32 space, u64 page
 void usm_frame_set_state(struct usm_domain *domain, u32 frame, enum usm_frame_state state);
 /* Its memory goes: the generation stays for what comes in its place. */
 void usm_block_show_none(struct usm_block *block, unsigned int i);
+/* Its page is shared from now on, by forks of the space. */
+void usm_frame_set_shared(struct usm_domain *domain, u32 frame, u32 space);
+/* ... and not by `space`, if that is what it says, but `by`. */
+void usm_frame_shared_by(struct usm_domain *domain, u32 frame, u32 space, u32 by);
 /* Claimed, and its memory is broken: never used again. */
 void usm_frame_retire(struct usm_domain *domain, u32 frame);
 /* How many of a run's first frames are not free. */
