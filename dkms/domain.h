@@ -25,6 +25,12 @@
 struct usm_block;
 struct usm_port;
 
+/* Frames in a row, in the order in which they were added; each names the next. */
+struct usm_pages {
+	struct page *first;
+	struct page **last;		/* where the next one is to be named */
+};
+
 /*
  * Two counts. `ref` keeps the struct and what descriptors map. `users` keeps the
  * domain alive: one for the binding, one a space, one while frames are held by
@@ -96,7 +102,7 @@ struct usm_domain {
 
 	/* Unmapped frames that somebody may still refer to. */
 	spinlock_t limbo_lock;
-	struct list_head limbo;		/* of page->lru */
+	struct usm_pages limbo;
 	unsigned long limbo_delay;	/* jiffies */
 	unsigned long limbo_nr;		/* also those a flush looks at; not 0: a `users` */
 	struct delayed_work limbo_work;
@@ -130,6 +136,33 @@ int usm_domain_list(struct usm_list *list);
 
 /* Nearest bound ancestor of the caller's cgroup; under rcu_read_lock(). */
 struct usm_domain *usm_domain_current(void);
+
+/*
+ * Of each CPU the last cgroup that was looked up in vain, by its number, which no other
+ * ever gets, and how many bindings there had been.
+ */
+struct usm_nobody {
+	u64 cgroup;
+	unsigned long bindings;
+};
+
+DECLARE_PER_CPU(struct usm_nobody, usm_nobody);
+extern unsigned long usm_bindings;
+
+/* Is the caller known to be in no domain? It is what all others pay, so it is short. */
+static __always_inline bool usm_domain_none(void)
+{
+	const struct usm_nobody *nobody;
+	bool none;
+
+	/* Also for RCU, which keeps the cgroup. */
+	preempt_disable_notrace();
+	nobody = raw_cpu_ptr(&usm_nobody);
+	none = rcu_dereference_raw(current->cgroups)->dfl_cgrp->self.serial_nr ==
+	       nobody->cgroup && READ_ONCE(usm_bindings) == nobody->bindings;
+	preempt_enable_notrace();
+	return none;
+}
 
 static inline void usm_domain_get(struct usm_domain *domain)
 {

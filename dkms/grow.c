@@ -82,9 +82,9 @@ static void usm_block_fill(struct usm_domain *domain, struct usm_block *block, u
 				 << USM_PAGE_FRAME_SHIFT);
 		set_bit(i + n, block->zeroed);
 		set_bit(i + n, block->present);
-		/* Not a generation that was ever offered. */
-		usm_block_show_freed(block, i + n);
 	}
+	/* Not generations that were ever offered. */
+	usm_block_show_freed(block, i, count, true);
 	usm_count_add(domain, USM_N_FRAMES, count);
 	usm_count_add(domain, USM_N_ZEROED, count);
 	usm_count_add(domain, USM_N_GROWN, count);
