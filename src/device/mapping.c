@@ -116,22 +116,12 @@ uint32_t usm_mapping_top(const struct usm_mapping *m)
 
 struct usm_frame usm_mapping_frame(const struct usm_mapping *m, uint32_t index)
 {
-	uint64_t word, again;
+	uint64_t word;
 	uint32_t owner;
 
 	if (index >= usm_mapping_top(m))
 		return (struct usm_frame){};
-	/*
-	 * The owner can change and change back between the two reads of the word only
-	 * with a new generation, which is part of that.
-	 */
-	again = __atomic_load_n(&m->words[index], __ATOMIC_ACQUIRE);
-	do {
-		word = again;
-		owner = __atomic_load_n(&m->owners[index], __ATOMIC_ACQUIRE);
-		again = __atomic_load_n(&m->words[index], __ATOMIC_ACQUIRE);
-	} while (again != word);
-
+	word = usm_mapping_word(m, index, &owner);
 	return usm_frame_of(word, owner, &m->blocks[index / USM_BLOCK_SIZE]);
 }
 

@@ -53,6 +53,24 @@ uint32_t usm_mapping_top(const struct usm_mapping *mapping);
  */
 struct usm_frame usm_mapping_frame(const struct usm_mapping *mapping, uint32_t index);
 
+/* The same as it lies there, of a frame below the top: for who looks at very many. */
+static inline uint64_t usm_mapping_word(const struct usm_mapping *mapping, uint32_t index,
+					uint32_t *owner)
+{
+	uint64_t again = __atomic_load_n(&mapping->words[index], __ATOMIC_ACQUIRE), word;
+
+	/*
+	 * The owner can change and change back between the two reads of the word only
+	 * with a new generation, which is part of that.
+	 */
+	do {
+		word = again;
+		*owner = __atomic_load_n(&mapping->owners[index], __ATOMIC_ACQUIRE);
+		again = __atomic_load_n(&mapping->words[index], __ATOMIC_ACQUIRE);
+	} while (again != word);
+	return word;
+}
+
 /* Only the state, with its flags, of a frame below the top. */
 static inline unsigned int usm_mapping_state(const struct usm_mapping *mapping, uint32_t index)
 {

@@ -66,23 +66,33 @@ static bool host_page(const struct usm_host *host, uint32_t frame, struct usm_pa
 		      size_t size)
 {
 	const struct usm_mapping *mapping = runtime_of(host)->mapping;
+	struct usm_page p = {};
 	struct usm_frame entry;
-	struct usm_page p;
+	uint64_t word;
+	uint32_t owner;
 
 	if (frame >= mapping->frames)
 		return false;
 
-	entry = usm_mapping_frame(mapping, frame);
-	p = (struct usm_page){
-		.space = entry.space,
-		.state = entry.state & USM_FRAME_STATE_MASK,
-		.zeroed = !!(entry.state & USM_FRAME_ZEROED),
-		.run = entry.run,
-		.node = entry.node,
-		.age = entry.age,
-		.generation = USM_FRAME_GENERATION(&entry),
-		.page = USM_FRAME_PAGE(&entry),
-	};
+	if (frame < usm_mapping_top(mapping)) {
+		word = usm_mapping_word(mapping, frame, &owner);
+		entry = usm_frame_of(word, owner, &mapping->blocks[frame / USM_BLOCK_SIZE]);
+		p = (struct usm_page){
+			.space = entry.space,
+			.state = entry.state & USM_FRAME_STATE_MASK,
+			.zeroed = !!(entry.state & USM_FRAME_ZEROED),
+			.run = entry.run,
+			.node = entry.node,
+			.age = entry.age,
+			.generation = USM_FRAME_GENERATION(&entry),
+			.page = USM_FRAME_PAGE(&entry),
+		};
+	}
+	/* Of policies of this version; inline, for they ask for very many. */
+	if (size == sizeof(p)) {
+		*page = p;
+		return true;
+	}
 	/* A newer policy gets zeros for what is not known here. */
 	if (size > sizeof(p))
 		memset((char *)page + sizeof(p), 0, size - sizeof(p));
