@@ -12,6 +12,7 @@
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
+#include <linux/xarray.h>
 #include <uapi/linux/usm.h>
 
 #include "event.h"
@@ -24,24 +25,49 @@
 struct usm_block;
 struct usm_port;
 
+/* Frames in a row, in the order in which they were added; each names the next. */
+struct usm_pages {
+	struct page *first;
+	struct page **last;		/* where the next one is to be named */
+};
+
 /*
  * Two counts. `ref` keeps the struct and what descriptors map. `users` keeps the
  * domain alive: one for the binding, one a space, one while frames are held by
  * somebody else; when it reaches zero the frames go back to the host.
  */
 struct usm_domain {
-	refcount_t ref;
-	refcount_t users;
-	struct rcu_work free_work;
+	/*
+	 * What faults read, up to `ref`, is in cache lines where nothing is written while
+	 * all goes well: the CPUs would wait for each other's. Constant after bind:
+	 */
+	struct usm_counts __percpu *counts;
+	struct usm_supply __percpu *supply;
+	struct usm_block **blocks;	/* by frame >> 9; set once, release order */
+	u32 capacity;			/* frames that blocks[] can name */
+
+	u32 state;			/* enum usm_fallback_why; arm_lock, read without */
+	/* Clocks of want, in jiffies | 1, or 0; since when: */
+	unsigned long starved;		/* nothing to be had: patience of the OOM killer */
+	unsigned long unfed;		/* frames, but not supplied: the deadline */
+
+	/* Tunables; any value is valid at any time. */
+	u32 mode;
+	u32 order;			/* the largest of: */
+	u8 orders[USM_ORDER_SIZES];	/* by log2 of a mapping's pages */
+	u32 ceiling;
+	u32 deadline_ms;
+	u64 reserve;
 
 	/* Constant after bind. */
 	u64 id;
 	struct cgroup *cgroup;		/* referenced; a key only, never followed */
 	struct mem_cgroup *memcg;	/* its own; its css is referenced */
 	char label[USM_LABEL_LEN];
-	u32 capacity;			/* frames that blocks[] can name */
-	struct usm_counts __percpu *counts;
-	struct usm_supply __percpu *supply;
+
+	refcount_t ref ____cacheline_aligned_in_smp;
+	refcount_t users;
+	struct rcu_work free_work;
 
 	/* Written under registry lock. */
 	struct hlist_node node;		/* in the hash of bound domains; RCU */
@@ -49,18 +75,9 @@ struct usm_domain {
 	bool released;
 	bool gone;
 
-	/* Tunables; any value is valid at any time. */
-	u32 ceiling;
-	u64 reserve;
-	u32 order;			/* the largest of: */
-	u8 orders[USM_ORDER_SIZES];	/* by log2 of a mapping's pages */
-	u32 deadline_ms;
-	u32 mode;
-
 	/* Who decides. */
 	spinlock_t arm_lock;		/* armed, state, epoch */
 	struct usm_port *armed;
-	u32 state;			/* enum usm_fallback_why; read without lock */
 	u64 epoch;
 	unsigned long fell;		/* jiffies: when nobody was armed any more */
 	atomic_t kicks;			/* stepped when a waiting fault should look again */
@@ -70,18 +87,14 @@ struct usm_domain {
 
 	/* Frames. */
 	struct mutex grow_lock;		/* structure of blocks */
-	struct usm_block **blocks;	/* by frame >> 9; set once, release order */
-	u32 **owners;			/* by frame >> 10: a page for two blocks; once, the same */
+	u32 **owners;			/* by frame >> 10: a page for two blocks; set once */
 	struct usm_frame_block *shown;	/* by frame >> 9 */
 	unsigned long *some_free;	/* bit n: block n may have a free frame */
 	atomic_t pick_hint;		/* block to look into first in fallback */
 	atomic64_t grow_wanted;
 	int grow_node;
 	bool limited;			/* growth failed and nothing was freed since */
-	/* Clocks of want, in jiffies | 1, or 0; `seen` is when it was so last. */
-	unsigned long starved;		/* nothing to be had: patience of the OOM killer */
-	unsigned long starved_seen;
-	unsigned long unfed;		/* frames, but not supplied: the deadline */
+	unsigned long starved_seen;	/* when it was so last */
 	unsigned long unfed_seen;
 	u32 top;			/* blocks below which all memory is */
 	struct work_struct grow_work;
@@ -89,7 +102,7 @@ struct usm_domain {
 
 	/* Unmapped frames that somebody may still refer to. */
 	spinlock_t limbo_lock;
-	struct list_head limbo;		/* of page->lru */
+	struct usm_pages limbo;
 	unsigned long limbo_delay;	/* jiffies */
 	unsigned long limbo_nr;		/* also those a flush looks at; not 0: a `users` */
 	struct delayed_work limbo_work;
@@ -98,11 +111,11 @@ struct usm_domain {
 	struct usm_stores stores;
 
 	/* Spaces. */
-	spinlock_t space_lock;
-	struct list_head spaces;
+	struct xarray spaces;		/* by number */
+	struct xarray families;		/* with a living space, by the number of the first */
 	atomic_t nr_spaces;
 	atomic_t nr_exiting;		/* of them, whose mm has no users any more */
-	u64 next_space;			/* in turn: see core/number.h */
+	u32 next_space;			/* lock of spaces */
 	unsigned long oom_until;	/* jiffies; a victim is exiting */
 
 	struct list_head lru;		/* in the shrinker's list */
@@ -123,6 +136,33 @@ int usm_domain_list(struct usm_list *list);
 
 /* Nearest bound ancestor of the caller's cgroup; under rcu_read_lock(). */
 struct usm_domain *usm_domain_current(void);
+
+/*
+ * Of each CPU the last cgroup that was looked up in vain, by its number, which no other
+ * ever gets, and how many bindings there had been.
+ */
+struct usm_nobody {
+	u64 cgroup;
+	unsigned long bindings;
+};
+
+DECLARE_PER_CPU(struct usm_nobody, usm_nobody);
+extern unsigned long usm_bindings;
+
+/* Is the caller known to be in no domain? It is what all others pay, so it is short. */
+static __always_inline bool usm_domain_none(void)
+{
+	const struct usm_nobody *nobody;
+	bool none;
+
+	/* Also for RCU, which keeps the cgroup. */
+	preempt_disable_notrace();
+	nobody = raw_cpu_ptr(&usm_nobody);
+	none = rcu_dereference_raw(current->cgroups)->dfl_cgrp->self.serial_nr ==
+	       nobody->cgroup && READ_ONCE(usm_bindings) == nobody->bindings;
+	preempt_enable_notrace();
+	return none;
+}
 
 static inline void usm_domain_get(struct usm_domain *domain)
 {

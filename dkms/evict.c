@@ -103,38 +103,6 @@ static bool usm_sharer_open(struct usm_eviction *ev, struct usm_space *space)
 	return true;
 }
 
-unsigned int usm_sharers_find(struct usm_domain *domain, unsigned long page, u32 frame,
-			      struct usm_space **found)
-{
-	struct usm_space *space;
-	bool many = false;
-	unsigned int n = 0;
-
-	spin_lock(&domain->space_lock);
-	list_for_each_entry(space, &domain->spaces, list) {
-		struct usm_bucket *bucket;
-
-		if (READ_ONCE(space->exiting) || !mmget_not_zero(space->mm))
-			continue;
-		bucket = usm_space_bucket(space, page);
-		if (!bucket || READ_ONCE(*usm_bucket_slot(bucket, page)) !=
-			       (USM_SLOT_SET | frame)) {
-			mmput_async(space->mm);
-			continue;
-		}
-		many = n == USM_SHARERS_MAX;
-		if (many) {
-			mmput_async(space->mm);
-			break;
-		}
-		found[n++] = space;
-	}
-	spin_unlock(&domain->space_lock);
-	while (many && n)
-		mmput_async(found[--n]->mm);
-	return n;
-}
-
 /*
  * The spaces that map the first page, as many as there are: who shared it may have let
  * go since, and he whom the table names may be one of these.
@@ -148,7 +116,8 @@ static void usm_sharers_open(struct usm_eviction *ev, struct usm_frame first)
 		ev->found[0] = usm_space_get(ev->domain, first.space);
 		found = !!ev->found[0];
 	} else {
-		found = usm_sharers_find(ev->domain, ev->page, ev->frame, ev->found);
+		found = usm_sharers_find(ev->domain, first.space, ev->page, ev->frame,
+					 ev->found);
 	}
 	for (i = 0; i < found; i++)
 		/* Its exit, if we were the last to use it, is not ours to do. */

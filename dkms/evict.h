@@ -115,10 +115,11 @@ int usm_lose(struct usm_domain *domain, struct usm_port *port, u64 epoch,
 	     const struct usm_command *cmd);
 
 /*
- * Living spaces whose slot named the frame a moment ago, all of them or none, at most
- * USM_SHARERS_MAX; the caller must put their mms.
+ * family.c: living spaces whose slot named the frame a moment ago, found by the `id` that
+ * the table names: all of them or none, where nobody shares or lets go of it just now.
+ * At most USM_SHARERS_MAX; the caller must put their mms.
  */
-unsigned int usm_sharers_find(struct usm_domain *domain, unsigned long page, u32 frame,
+unsigned int usm_sharers_find(struct usm_domain *domain, u32 id, unsigned long page, u32 frame,
 			      struct usm_space **found);
 
 /* One slot more or less that names the page; put: table locked or mm gone. */

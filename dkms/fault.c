@@ -228,26 +228,45 @@ static bool usm_fault_may_ask(struct vm_fault *vmf, struct usm_domain *domain)
 	       (!READ_ONCE(domain->limited) || usm_count_sum(domain, USM_N_FREE) > 0);
 }
 
-/* Claim frames for the window. 0: at least one; or what the fault returns. */
-static vm_fault_t usm_fault_claim(struct vm_fault *vmf, struct usm_fault *fault)
+static __always_inline bool usm_fault_claim_supplied(struct usm_fault *fault)
+{
+	struct usm_domain *domain = fault->domain;
+
+	if (likely(READ_ONCE(domain->mode) != USM_MODE_UPCALL))
+		fault->nr_runs = usm_supply_take(domain, usm_fault_want(fault), fault->runs,
+						 USM_FAULT_RUNS);
+	return fault->nr_runs;
+}
+
+/* Nothing is supplied, or the instance is asked each time. */
+static noinline vm_fault_t usm_fault_claim_scarce(struct vm_fault *vmf, struct usm_fault *fault)
 {
 	struct usm_domain *domain = fault->domain;
 	int kicks = atomic_read(&domain->kicks);
 
 	if (usm_domain_armed(domain)) {
-		if (unlikely(READ_ONCE(domain->mode) == USM_MODE_UPCALL)) {
+		if (READ_ONCE(domain->mode) == USM_MODE_UPCALL) {
 			if (usm_fault_may_ask(vmf, domain))
 				return usm_upcall(vmf, fault);
 			return usm_fault_take_any(vmf, fault, kicks);
 		}
-		fault->nr_runs = usm_supply_take(domain, usm_fault_want(fault), fault->runs,
-						 USM_FAULT_RUNS);
-		if (fault->nr_runs)
+		/* What came since is not told again. */
+		if (usm_fault_claim_supplied(fault))
 			return 0;
 		if (usm_fault_may_ask(vmf, domain))
 			return usm_fault_wait(vmf, domain, kicks);
 	}
 	return usm_fault_take_any(vmf, fault, kicks);
+}
+
+/* Claim frames for the window. 0: at least one; or what the fault returns. */
+static vm_fault_t usm_fault_claim(struct vm_fault *vmf, struct usm_fault *fault)
+{
+	struct usm_domain *domain = fault->domain;
+
+	if (likely(usm_domain_armed(domain) && usm_fault_claim_supplied(fault)))
+		return 0;
+	return usm_fault_claim_scarce(vmf, fault);
 }
 
 /* -------------------------------------------------------------------- mapping */
@@ -287,7 +306,7 @@ static __always_inline void usm_batch_init(struct usm_batch *batch, struct vm_ar
 	batch->vma = vma;
 	batch->space = space;
 	batch->bucket = bucket;
-	batch->mapping = space->family->file->f_mapping;
+	batch->mapping = space->mapping;
 	batch->prot = pte_pgprot(usm_pte_own(pfn_pte(0, vma->vm_page_prot), vma));
 	batch->nr = 0;
 	batch->same = 0;

@@ -103,7 +103,7 @@ static bool usm_fork_child(struct usm_fork *fork)
 	child = usm_space_find(fork->to->vm_mm);
 	rcu_read_unlock();
 	if (!child) {
-		child = usm_space_new(parent->domain, fork->to->vm_mm, parent->family);
+		child = usm_space_new(parent->domain, fork->to->vm_mm, parent);
 		if (IS_ERR(child))
 			return false;
 		child->cow = true;
@@ -161,7 +161,7 @@ static __always_inline void usm_fork_name(struct usm_fork *fork, struct usm_fork
 					  u32 frame, struct page *page)
 {
 	if ((u32)atomic_long_inc_return(usm_page_word(page)) == 2) {
-		usm_frame_set_state(fork->parent->domain, frame, USM_FRAME_SHARED);
+		usm_frame_set_shared(fork->parent->domain, frame, fork->parent->id);
 		window->shared++;
 	}
 	WRITE_ONCE(*usm_bucket_slot(window->to, window->at), USM_SLOT_SET | frame);

@@ -167,14 +167,39 @@ void usm_frame_set_mapped(struct usm_domain *domain, u32 frame, u32 space, u64 p
 			     space, usm_word_mapped(page));
 }
 
+static void usm_word_set_state(u64 *word, enum usm_frame_state state)
+{
+	WRITE_ONCE(*word, (READ_ONCE(*word) & ~USM_WORD_STATE) | state);
+}
+
 void usm_frame_set_state(struct usm_domain *domain, u32 frame, enum usm_frame_state state)
 {
-	u64 *word = usm_frame_word(domain, frame);
+	WRITE_ONCE(*usm_owner_age(usm_frame_owner(domain, frame)), 0);
+	usm_word_set_state(usm_frame_word(domain, frame), state);
+}
 
-	/* A page that is shared from now on is no younger for it. */
-	if (state != USM_FRAME_SHARED)
-		WRITE_ONCE(*usm_owner_age(usm_frame_owner(domain, frame)), 0);
-	WRITE_ONCE(*word, (READ_ONCE(*word) & ~USM_WORD_STATE) | state);
+void usm_frame_set_shared(struct usm_domain *domain, u32 frame, u32 space)
+{
+	u32 *owner = usm_frame_owner(domain, frame);
+
+	/* It is no younger for it. */
+	WRITE_ONCE(*owner, (READ_ONCE(*owner) & ~USM_MAX_SPACE) | space);
+	usm_word_set_state(usm_frame_word(domain, frame), USM_FRAME_SHARED);
+}
+
+void usm_frame_shared_by(struct usm_domain *domain, u32 frame, u32 space, u32 by)
+{
+	u64 *word = usm_frame_word(domain, frame), was = READ_ONCE(*word);
+	u32 *owner = usm_frame_owner(domain, frame), old = READ_ONCE(*owner), new;
+
+	/* Whoever changes it at the same time knows better. */
+	new = (old & ~USM_MAX_SPACE) | by;
+	if ((old & USM_MAX_SPACE) != space || (was & USM_WORD_STATE) != USM_FRAME_SHARED ||
+	    cmpxchg(owner, old, new) != old)
+		return;
+	/* The last who shared it has let go, and it was `space` that got the frame anew. */
+	if (unlikely((READ_ONCE(*word) ^ was) & (USM_WORD_STATE | USM_WORD_GENERATION)))
+		cmpxchg(owner, new, old);
 }
 
 void usm_frame_set_own(struct usm_domain *domain, u32 frame, u32 space, u64 page)
@@ -185,22 +210,36 @@ void usm_frame_set_own(struct usm_domain *domain, u32 frame, u32 space, u64 page
 	WRITE_ONCE(*at, age);
 }
 
-/* FREE frames only: the owner of the claim calls it. freed: USM_WORD_FREED, or 0. */
-static void usm_frame_show_free(struct usm_block *block, unsigned int i, u64 freed)
+/* FREE frames only: the owner of the claim calls it. `as`: with or without ..._ZEROED. */
+static void usm_frame_show_free(struct usm_block *block, unsigned int i, u64 as)
 {
 	WRITE_ONCE(block->owners[i], 0);
-	WRITE_ONCE(block->words[i], ((block->words[i] + freed) & ~USM_WORD_STATE) | USM_FRAME_FREE |
-		   (test_bit(i, block->zeroed) ? USM_FRAME_ZEROED : 0));
+	WRITE_ONCE(block->words[i], (block->words[i] & ~USM_WORD_STATE) | as);
 }
 
-void usm_block_show_freed(struct usm_block *block, unsigned int i)
+/* What was in use is not zeroed; what is new is. */
+void usm_block_show_freed(struct usm_block *block, unsigned int i, unsigned int count, bool zeroed)
 {
-	usm_frame_show_free(block, i, USM_WORD_FREED);
+	u64 *word = block->words + i, *end = word + count;
+	u64 as = USM_FRAME_FREE | (zeroed ? USM_FRAME_ZEROED : 0);
+	u32 *owner = block->owners + i;
+
+	for (; word < end; word++, owner++) {
+		WRITE_ONCE(*owner, 0);
+		WRITE_ONCE(*word, ((*word + USM_WORD_FREED) & ~USM_WORD_STATE) | as);
+	}
 }
 
-void usm_frame_show_freed(struct usm_domain *domain, u32 frame)
+void usm_frames_show_freed(struct usm_domain *domain, u32 frame, u32 count)
 {
-	usm_block_show_freed(usm_frame_block(domain, frame), frame & (USM_BLOCK_FRAMES - 1));
+	while (count) {
+		unsigned int i = frame & (USM_BLOCK_FRAMES - 1);
+		unsigned int here = min(count, USM_BLOCK_FRAMES - i);
+
+		usm_block_show_freed(usm_frame_block(domain, frame), i, here, false);
+		frame += here;
+		count -= here;
+	}
 }
 
 void usm_block_show_none(struct usm_block *block, unsigned int i)
@@ -211,7 +250,10 @@ void usm_block_show_none(struct usm_block *block, unsigned int i)
 
 void usm_frame_set_free(struct usm_domain *domain, u32 frame)
 {
-	usm_frame_show_freed(domain, frame);
+	struct usm_block *block = usm_frame_block(domain, frame);
+	unsigned int i = frame & (USM_BLOCK_FRAMES - 1);
+
+	usm_block_show_freed(block, i, 1, test_bit(i, block->zeroed));
 	usm_frames_unclaim(domain, frame, 1);
 }
 
@@ -240,6 +282,25 @@ struct usm_frame usm_frame_read(struct usm_domain *domain, u32 frame)
 
 	return block ? usm_frame_of(READ_ONCE(block->words[i]), READ_ONCE(block->owners[i]),
 				    block->shown) : none;
+}
+
+u32 usm_frame_refs(struct usm_domain *domain, u32 frame)
+{
+	struct usm_block *block = usm_frame_block(domain, frame);
+	unsigned int i = frame & (USM_BLOCK_FRAMES - 1);
+	struct page **pages, *page;
+	u32 refs = 0;
+
+	if (!block)
+		return 0;
+	/* Keeps the list of pages; of those that are gone there is still the struct. */
+	rcu_read_lock();
+	pages = READ_ONCE(block->pages);
+	page = pages ? READ_ONCE(pages[i]) : READ_ONCE(block->base);
+	if (page)
+		refs = usm_page_refs(pages ? page : page + i);
+	rcu_read_unlock();
+	return refs;
 }
 
 bool usm_frames_offered(struct usm_domain *domain, u32 frame, u32 count, u16 generation)
@@ -389,7 +450,8 @@ static void usm_frames_set_zeroed(struct usm_domain *domain, u32 frame, u32 coun
 		struct usm_block *block = usm_frame_block(domain, frame);
 
 		set_bit(frame & (USM_BLOCK_FRAMES - 1), block->zeroed);
-		usm_frame_show_free(block, frame & (USM_BLOCK_FRAMES - 1), 0);
+		usm_frame_show_free(block, frame & (USM_BLOCK_FRAMES - 1),
+				    USM_FRAME_FREE | USM_FRAME_ZEROED);
 	}
 }
 
@@ -399,25 +461,32 @@ void usm_frames_unready(struct usm_domain *domain, u32 frame, u32 count)
 	usm_frames_release(domain, frame, count);
 }
 
+/* Claimed frames of one word of a block's bitmaps that are not zeroed. */
+static void usm_word_zero(struct usm_block *block, unsigned int first, unsigned long mask)
+{
+	unsigned long todo;
+
+	for (todo = mask; todo; todo &= todo - 1)
+		clear_highpage(usm_block_page(block, first + __ffs(todo)));
+	atomic_long_or(mask, (atomic_long_t *)&block->zeroed[first / BITS_PER_LONG]);
+	for (todo = mask; todo; todo &= todo - 1)
+		usm_frame_show_free(block, first + __ffs(todo), USM_FRAME_FREE | USM_FRAME_ZEROED);
+}
+
 u32 usm_frames_zero(struct usm_domain *domain, u32 frame, u32 count)
 {
 	u32 done = 0;
 
 	while (count) {
 		struct usm_block *block = usm_frame_block(domain, frame);
-		unsigned long mask, todo, *zeroed = usm_zeroed_word(block, frame);
-		u32 here = usm_word_frames(frame, count, &mask), base = frame & -BITS_PER_LONG;
+		unsigned int first = frame & (USM_BLOCK_FRAMES - 1) & -BITS_PER_LONG;
+		unsigned long mask;
+		u32 here = usm_word_frames(frame, count, &mask);
 
 		/* Of a claimed frame only we change the bit. */
-		mask &= ~READ_ONCE(*zeroed);
-		for (todo = mask; todo; todo &= todo - 1)
-			clear_highpage(usm_block_page(block, (base + __ffs(todo)) &
-						      (USM_BLOCK_FRAMES - 1)));
+		mask &= ~READ_ONCE(block->zeroed[first / BITS_PER_LONG]);
 		if (mask)
-			atomic_long_or(mask, (atomic_long_t *)zeroed);
-		for (todo = mask; todo; todo &= todo - 1)
-			usm_frame_show_free(block, (base + __ffs(todo)) & (USM_BLOCK_FRAMES - 1),
-					    0);
+			usm_word_zero(block, first, mask);
 		done += hweight_long(mask);
 		frame += here;
 		count -= here;

@@ -34,7 +34,7 @@ struct usm_block {
 /*
  * page->private of a frame: its index above, and below it the number of slots,
  * over all spaces, that name it. Frames are on no LRU list, so page->lru is ours
- * too (limbo).
+ * too (struct usm_pages).
  */
 #define USM_PAGE_FRAME_SHIFT	32
 
@@ -51,6 +51,35 @@ static inline u32 usm_page_frame(struct page *page)
 static inline u32 usm_page_refs(struct page *page)
 {
 	return (u32)atomic_long_read(usm_page_word(page));
+}
+
+/* A list of the kernel's would be checked at each step where CONFIG_LIST_HARDENED is set. */
+static inline struct page **usm_page_next(struct page *page)
+{
+	return (struct page **)&page->lru.next;
+}
+
+static inline void usm_pages_init(struct usm_pages *pages)
+{
+	pages->first = NULL;
+	pages->last = &pages->first;
+}
+
+static inline void usm_pages_add(struct usm_pages *pages, struct page *page)
+{
+	*usm_page_next(page) = NULL;
+	*pages->last = page;
+	pages->last = usm_page_next(page);
+}
+
+/* Those of `from`, which is empty then, after those of `to`. */
+static inline void usm_pages_join(struct usm_pages *to, struct usm_pages *from)
+{
+	if (!from->first)
+		return;
+	*to->last = from->first;
+	to->last = from->last;
+	usm_pages_init(from);
 }
 
 static inline struct usm_block *usm_frame_block(struct usm_domain *domain, u32 frame)
@@ -91,6 +120,8 @@ unsigned long usm_frames_table_pfn(struct usm_domain *domain, u64 offset);
 
 /* What the table says, for a hint; `frame` below capacity. */
 struct usm_frame usm_frame_read(struct usm_domain *domain, u32 frame);
+/* How many slots name it, for a hint; it may not even be present. */
+u32 usm_frame_refs(struct usm_domain *domain, u32 frame);
 
 /* Is this run one that could be claimed, as far as can be said cheaply? */
 bool usm_frames_offered(struct usm_domain *domain, u32 frame, u32 count, u16 generation);
@@ -168,6 +199,10 @@ void usm_frame_set_own(struct usm_domain *domain, u32 frame, u32 space, u64 page
 void usm_frame_set_state(struct usm_domain *domain, u32 frame, enum usm_frame_state state);
 /* Its memory goes: the generation stays for what comes in its place. */
 void usm_block_show_none(struct usm_block *block, unsigned int i);
+/* Its page is shared from now on, by forks of the space. */
+void usm_frame_set_shared(struct usm_domain *domain, u32 frame, u32 space);
+/* ... and not by `space`, if that is what it says, but `by`. */
+void usm_frame_shared_by(struct usm_domain *domain, u32 frame, u32 space, u32 by);
 /* Claimed, and its memory is broken: never used again. */
 void usm_frame_retire(struct usm_domain *domain, u32 frame);
 /* How many of a run's first frames are not free. */
@@ -176,8 +211,8 @@ u32 usm_frames_skip(struct usm_domain *domain, u32 frame, u32 count);
  * Claimed, unmapped and referred to by nobody else: what the table says before it is
  * unclaimed; and both.
  */
-void usm_frame_show_freed(struct usm_domain *domain, u32 frame);
-void usm_block_show_freed(struct usm_block *block, unsigned int i);
+void usm_frames_show_freed(struct usm_domain *domain, u32 frame, u32 count);
+void usm_block_show_freed(struct usm_block *block, unsigned int i, unsigned int count, bool zeroed);
 void usm_frame_set_free(struct usm_domain *domain, u32 frame);
 
 #endif /* USM_FRAME_H */

@@ -82,9 +82,9 @@ static void usm_block_fill(struct usm_domain *domain, struct usm_block *block, u
 				 << USM_PAGE_FRAME_SHIFT);
 		set_bit(i + n, block->zeroed);
 		set_bit(i + n, block->present);
-		/* Not a generation that was ever offered. */
-		usm_block_show_freed(block, i + n);
 	}
+	/* Not generations that were ever offered. */
+	usm_block_show_freed(block, i, count, true);
 	usm_count_add(domain, USM_N_FRAMES, count);
 	usm_count_add(domain, USM_N_ZEROED, count);
 	usm_count_add(domain, USM_N_GROWN, count);
@@ -328,10 +328,13 @@ static void usm_frames_return(struct usm_domain *domain, u32 frame, u32 count,
 	for (n = 0; n < count; n++)
 		usm_frame_return(domain, block, i + n);
 	if (bitmap_empty(block->present, USM_BLOCK_FRAMES)) {
-		/* Nobody can look at a frame that is not present. */
-		kfree(block->pages);
-		block->pages = NULL;
-		block->base = NULL;
+		struct page **pages = block->pages;
+
+		WRITE_ONCE(block->pages, NULL);
+		WRITE_ONCE(block->base, NULL);
+		/* Who looks at a frame that is not present wants a hint: usm_frame_refs(). */
+		if (pages)
+			kfree_rcu_mightsleep(pages);
 		WRITE_ONCE(block->shown->run, 0);
 	}
 	usm_count_add(domain, USM_N_FRAMES, -(s64)count);

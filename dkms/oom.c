@@ -87,16 +87,17 @@ void usm_oom_kill(struct usm_domain *domain)
 	struct task_struct *victim = NULL, *task;
 	struct usm_space *space;
 	long worst = LONG_MIN;
+	unsigned long at;
 	u32 id = 0;
 
 	if (usm_oom_in_transit(domain) || usm_oom_relief(domain))
 		return;
-	spin_lock(&domain->space_lock);
+	xa_lock(&domain->spaces);
 	if (usm_oom_pending(domain)) {
-		spin_unlock(&domain->space_lock);
+		xa_unlock(&domain->spaces);
 		return;
 	}
-	list_for_each_entry(space, &domain->spaces, list) {
+	xa_for_each(&domain->spaces, at, space) {
 		long points;
 
 		/* Its frames come back without anybody being killed. */
@@ -122,7 +123,7 @@ void usm_oom_kill(struct usm_domain *domain)
 	}
 	if (victim)
 		domain->oom_until = (jiffies + USM_OOM_GRACE) | 1;
-	spin_unlock(&domain->space_lock);
+	xa_unlock(&domain->spaces);
 	if (!victim)
 		return;
 

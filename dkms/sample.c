@@ -230,7 +230,8 @@ static unsigned int usm_sample_shared(struct usm_sample *sample, struct usm_fram
 	unsigned int i;
 
 	usm_sample_leave(sample);
-	sample->sharers = usm_sharers_find(sample->domain, page, frame, sample->found);
+	sample->sharers = usm_sharers_find(sample->domain, entry.space, page, frame,
+					   sample->found);
 	if (!sample->sharers)
 		return 1;
 	sample->count = usm_sample_agree(sample, page, frame, most);

@@ -14,7 +14,6 @@
 #include <linux/swapops.h>
 
 #include "compat/compat.h"
-#include "core/number.h"
 #include "event.h"
 #include "fault.h"
 #include "grow.h"
@@ -73,7 +72,9 @@ static struct file *usm_file_new(struct inode *inode, const struct file_operatio
 	if (IS_ERR(file)) {
 		module_put(fops->owner);
 		iput(inode);
+		return file;
 	}
+	usm_file_set_noreuse(file);
 	return file;
 }
 
@@ -84,7 +85,7 @@ static struct usm_family *usm_family_new(void)
 
 	if (!family)
 		return NULL;
-	atomic_long_set(&family->refs, 1);
+	usm_family_init(family);
 	inode = usm_inode_new(family);
 	if (IS_ERR(inode))
 		goto fail;
@@ -143,6 +144,35 @@ static void usm_space_on_release(struct mmu_notifier *notifier, struct mm_struct
 	queue_delayed_work(usm_wq, &space->reap_work, 0);
 }
 
+/* What usm_slot_drop() does, where it is done to many. */
+static __always_inline void usm_slot_let_go(struct usm_bucket *bucket, unsigned long page,
+					    struct usm_drop *drop)
+{
+	struct usm_domain *domain = drop->space->domain;
+	u32 *slot = usm_bucket_slot(bucket, page);
+	u32 value = *slot, refs;
+	struct page *p;
+
+	WRITE_ONCE(*slot, 0);
+	atomic_dec(&bucket->used);
+	if (unlikely(value & USM_SLOT_EVICTED)) {
+		usm_evicted_put(domain, value & USM_SLOT_FRAME);
+		return;
+	}
+	p = usm_frame_page(domain, value & USM_SLOT_FRAME);
+	refs = (u32)atomic_long_dec_return(usm_page_word(p));
+	if (!refs) {
+		usm_pages_add(&drop->pages, p);
+		drop->nr++;
+		return;
+	}
+	/* The others may drop it this moment: its entry is not ours. */
+	if (refs == 1)
+		usm_count_add(domain, USM_N_SHARED, -1);
+	usm_frame_shared_by(domain, value & USM_SLOT_FRAME, drop->space->id,
+			    drop->space->family->id);
+}
+
 /* Of [first, end), what is not mapped any more was dropped by its owner. */
 static void usm_space_forget_window(struct usm_space *space, struct usm_bucket *bucket,
 				    unsigned long first, unsigned long end,
@@ -168,7 +198,7 @@ static void usm_space_forget_window(struct usm_space *space, struct usm_bucket *
 		if (*slot & USM_SLOT_BUSY)
 			WRITE_ONCE(*slot, *slot | USM_SLOT_DROPPED);
 		else
-			usm_slot_drop(bucket, page, drop);
+			usm_slot_let_go(bucket, page, drop);
 	}
 	usm_table_unlock(&table);
 }
@@ -376,29 +406,35 @@ static int usm_space_register(struct usm_space *space)
 	return err ? -ENOMEM : 0;
 }
 
-/* One that no living space has; under space_lock. There are fewer tags than numbers. */
-static u32 usm_space_number(struct usm_domain *domain)
+/*
+ * A number for the space, at which nobody finds it yet, and for its family if that is new.
+ * They come again, but not those of families whose first space is gone: what they share may
+ * be known by it. There are fewer tags than numbers.
+ */
+static int usm_space_number(struct usm_space *space, bool founds)
 {
-	struct usm_space *space;
-	u32 number;
-	bool used;
+	struct usm_domain *domain = space->domain;
+	int err;
 
-	lockdep_assert_held(&domain->space_lock);
-	do {
-		u64 turn = domain->next_space++;
-
-		number = usm_number_of(turn, USM_MAX_SPACE);
-		used = false;
-		if (unlikely(usm_number_again(turn, USM_MAX_SPACE)))
-			list_for_each_entry(space, &domain->spaces, list)
-				used |= space->id == number;
-	} while (used);
-	return number;
+	for (;;) {
+		err = xa_alloc_cyclic(&domain->spaces, &space->id, NULL,
+				      XA_LIMIT(1, USM_MAX_SPACE), &domain->next_space, GFP_KERNEL);
+		if (err < 0)
+			return err;
+		if (likely(!xa_load(&domain->families, space->id)))
+			break;
+		xa_erase(&domain->spaces, space->id);
+	}
+	err = founds ? usm_family_found(space->family, domain, space->id) : 0;
+	if (err)
+		xa_erase(&domain->spaces, space->id);
+	return err;
 }
 
 struct usm_space *usm_space_new(struct usm_domain *domain, struct mm_struct *mm,
-				struct usm_family *family)
+				struct usm_space *parent)
 {
+	struct usm_family *family = parent ? parent->family : NULL;
 	struct usm_space *space;
 	int tag, err = -ENOMEM;
 
@@ -423,6 +459,7 @@ struct usm_space *usm_space_new(struct usm_domain *domain, struct mm_struct *mm,
 	space->mm = mm;
 	space->domain = domain;
 	space->family = family;
+	space->mapping = family->file->f_mapping;
 	space->tag = tag;
 	space->cookie = atomic64_inc_return(&usm_cookies);
 	xa_init(&space->buckets);
@@ -430,19 +467,25 @@ struct usm_space *usm_space_new(struct usm_domain *domain, struct mm_struct *mm,
 	INIT_LIST_HEAD(&space->zaps);
 	INIT_DELAYED_WORK(&space->reap_work, usm_space_reap_work);
 	INIT_DELAYED_WORK(&space->unshare_work, usm_unshare_work);
-	err = usm_space_register(space);
+	err = usm_space_number(space, !parent);
 	if (err)
 		goto fail_tag;
+	err = usm_space_register(space);
+	if (err)
+		goto fail_number;
 
-	spin_lock(&domain->space_lock);
-	space->id = usm_space_number(domain);
-	list_add_tail(&space->list, &domain->spaces);
-	spin_unlock(&domain->space_lock);
+	usm_family_join(space, parent);
+	/* In place of what keeps the number: for that there is memory. */
+	xa_store(&domain->spaces, space->id, space, GFP_KERNEL);
 	atomic_inc(&domain->nr_spaces);
 	spin_lock(&usm_spaces_lock);
 	hash_add_rcu(usm_spaces, &space->node, (unsigned long)mm);
 	spin_unlock(&usm_spaces_lock);
 	return space;
+fail_number:
+	if (!parent)
+		usm_family_lose(family, domain);
+	xa_erase(&domain->spaces, space->id);
 fail_tag:
 	ida_free(&usm_tags, tag);
 fail_family:
@@ -457,19 +500,15 @@ fail_domain:
 
 struct usm_space *usm_space_get(struct usm_domain *domain, u32 id)
 {
-	struct usm_space *space, *found = NULL;
+	struct usm_space *space;
 
-	spin_lock(&domain->space_lock);
-	list_for_each_entry(space, &domain->spaces, list) {
-		if (space->id != id)
-			continue;
-		/* Its notifier keeps the mm's struct, and an mm in use keeps the space. */
-		if (!READ_ONCE(space->exiting) && mmget_not_zero(space->mm))
-			found = space;
-		break;
-	}
-	spin_unlock(&domain->space_lock);
-	return found;
+	xa_lock(&domain->spaces);
+	space = xa_load(&domain->spaces, id);
+	/* Its notifier keeps the mm's struct, and an mm in use keeps the space. */
+	if (space && (READ_ONCE(space->exiting) || !mmget_not_zero(space->mm)))
+		space = NULL;
+	xa_unlock(&domain->spaces);
+	return space;
 }
 
 /* ----------------------------------------------------------------- its buckets */
@@ -545,26 +584,7 @@ void usm_slot_fill(struct usm_space *space, struct usm_bucket *bucket, unsigned 
 
 void usm_slot_drop(struct usm_bucket *bucket, unsigned long page, struct usm_drop *drop)
 {
-	struct usm_domain *domain = drop->space->domain;
-	u32 *slot = usm_bucket_slot(bucket, page);
-	u32 value = *slot, refs;
-	struct page *p;
-
-	WRITE_ONCE(*slot, 0);
-	atomic_dec(&bucket->used);
-	if (unlikely(value & USM_SLOT_EVICTED)) {
-		usm_evicted_put(domain, value & USM_SLOT_FRAME);
-		return;
-	}
-	p = usm_frame_page(domain, value & USM_SLOT_FRAME);
-	refs = (u32)atomic_long_dec_return(usm_page_word(p));
-	if (!refs) {
-		list_add_tail(&p->lru, &drop->pages);
-		drop->nr++;
-	} else if (refs == 1) {
-		/* The other one may drop it this moment: its entry is not ours. */
-		usm_count_add(domain, USM_N_SHARED, -1);
-	}
+	usm_slot_let_go(bucket, page, drop);
 }
 
 void usm_drop_finish(struct usm_drop *drop)
@@ -610,6 +630,7 @@ static void usm_space_reap_work(struct work_struct *work)
 	/* Reclaim may still be in a callback, where there never was a table. */
 	if (!space->reaping) {
 		space->reaping = true;
+		usm_family_leave(space);
 		mmu_notifier_synchronize();
 	}
 	/* exit_mmap() says when it begins; it has unmapped when the tables are gone. */
@@ -629,12 +650,10 @@ static void usm_space_reap_work(struct work_struct *work)
 	}
 	atomic_dec(&domain->nr_exiting);
 	usm_domain_kick(domain);
-	spin_lock(&domain->space_lock);
-	list_del(&space->list);
-	spin_unlock(&domain->space_lock);
+	xa_erase(&domain->spaces, space->id);
 	/* It has no mm to use any more, and nobody finds it to queue it again. */
 	cancel_delayed_work_sync(&space->unshare_work);
-	usm_unshare_family(space);
+	usm_family_unshare(space->family);
 	usm_event_post(domain, USM_EV_SPACE_EXIT, space->id, 0, 0, 0, 0);
 	trace_usm_space_exit(space);
 	if (atomic_dec_and_test(&domain->nr_spaces))
@@ -682,7 +701,8 @@ int usm_space_init(void)
 	struct inode *inode;
 	int err;
 
-	usm_bucket_cache = KMEM_CACHE(usm_bucket, SLAB_ACCOUNT);
+	/* Each in cache lines of its own: threads in two ranges do not wait for each other's. */
+	usm_bucket_cache = KMEM_CACHE(usm_bucket, SLAB_ACCOUNT | SLAB_HWCACHE_ALIGN);
 	if (!usm_bucket_cache)
 		return -ENOMEM;
 	usm_mount = kern_mount(&usm_fs);

@@ -20,9 +20,13 @@
  * spaces and by every frame in limbo: page->mapping points into the inode.
  */
 struct usm_family {
-	atomic_long_t refs;
 	struct file *file;
 	struct file *broken;
+	u32 id;				/* number of its first space */
+	atomic_long_t refs;
+	spinlock_t lock;
+	struct list_head spaces;	/* that are alive, or have their slots still */
+	struct delayed_work unshare_work;
 };
 
 /*
@@ -57,28 +61,33 @@ static_assert(USM_MAX_FRAMES - 1 <= USM_SLOT_FRAME);
 static_assert(USM_MAX_EVICTED - 1 <= USM_SLOT_FRAME);
 
 struct usm_space {
-	struct mmu_notifier notifier;	/* holds the mm; its callbacks find us */
-	struct hlist_node node;		/* by mm; RCU */
-	struct list_head list;		/* of the domain's spaces */
+	/* What faults read, up to `notifier`: see struct usm_domain. Constant: */
 	struct mm_struct *mm;
 	struct usm_domain *domain;	/* a use of it, dropped by the reaper */
 	struct usm_family *family;
-	struct xarray buckets;		/* by page number >> USM_WINDOW_SHIFT */
+	struct address_space *mapping;	/* the family's */
 	u64 cookie;			/* no other space ever had it */
 	u32 id;
 	u32 tag;			/* of its pages' index; unique among the living */
+	/* Written with the mmap lock held for writing. */
 	bool broken;			/* a fork into it failed: faults are SIGBUS */
 	bool cow;			/* its VMAs have the copy-on-write operations */
 	bool guarded;			/* forked where guard regions were: no VMA says so */
+	struct task_struct *move_task;	/* mremap in progress: see move_start */
+	struct xarray buckets;		/* by page number >> USM_WINDOW_SHIFT; own lock */
+
+	/* Holds the mm; its callbacks find us. */
+	struct mmu_notifier notifier ____cacheline_aligned_in_smp;
+	struct hlist_node node;		/* by mm; RCU */
+	struct list_head kin;		/* of the family's spaces */
 	u32 forks;			/* VMAs that were copied; mmap lock, for writing */
 	bool watched;			/* others have, or had, notifiers in the mm */
 	bool exiting;			/* the mm's last user is gone */
 	bool reaping;			/* and no callback of its notifier runs any more */
 	/*
-	 * mremap in progress, [move_start, move_end) is where from. Written with
-	 * the mmap lock held for writing.
+	 * Of mremap: [move_start, move_end) is where from. Written with the mmap lock
+	 * held for writing.
 	 */
-	struct task_struct *move_task;
 	unsigned long move_start;
 	unsigned long move_end;
 	unsigned long move_to;		/* address of the new VMA */
@@ -96,6 +105,7 @@ struct usm_space {
 	struct delayed_work reap_work;
 	struct delayed_work unshare_work;
 	unsigned int unshare_tries;
+	unsigned long shared_at;	/* a page that was in the way last; 0: none */
 	struct rcu_head rcu;
 };
 
@@ -109,11 +119,11 @@ extern struct file *usm_template;
 struct usm_space *usm_space_find(struct mm_struct *mm);
 
 /*
- * A space for the mm, whose mmap lock is held for writing. family: of the
- * parent, or NULL for a new one. Sleeps.
+ * A space for the mm, whose mmap lock is held for writing, as is that of the parent, or
+ * NULL: the first of a new family. Sleeps.
  */
 struct usm_space *usm_space_new(struct usm_domain *domain, struct mm_struct *mm,
-				struct usm_family *family);
+				struct usm_space *parent);
 
 /* A living space by its number, whose mm the caller must mmput(); or NULL. */
 struct usm_space *usm_space_get(struct usm_domain *domain, u32 id);
@@ -130,7 +140,7 @@ static inline u32 *usm_bucket_slot(struct usm_bucket *bucket, unsigned long page
 /* Frames on their way to limbo. */
 struct usm_drop {
 	struct usm_space *space;
-	struct list_head pages;
+	struct usm_pages pages;
 	unsigned int nr;
 };
 
@@ -168,7 +178,7 @@ static inline void usm_drop_init(struct usm_drop *drop, struct usm_space *space)
 {
 	drop->space = space;
 	drop->nr = 0;
-	INIT_LIST_HEAD(&drop->pages);
+	usm_pages_init(&drop->pages);
 }
 /* Without the page table's lock. */
 void usm_drop_finish(struct usm_drop *drop);
@@ -195,10 +205,23 @@ static inline void usm_family_get_many(struct usm_family *family, long nr)
 void usm_family_put_many(struct usm_family *family, long nr);
 
 /*
- * unshare.c: a space is gone, with what it shared; those of its family that share
- * nothing any more get their plain operations back, soon.
+ * family.c: a new family has its number, which its first space will have; or nothing
+ * comes of that. A space is in its family, behind its parent, until it is about to drop
+ * its slots.
  */
-void usm_unshare_family(struct usm_space *gone);
+void usm_family_init(struct usm_family *family);
+int usm_family_found(struct usm_family *family, struct usm_domain *domain, u32 id);
+void usm_family_lose(struct usm_family *family, struct usm_domain *domain);
+void usm_family_join(struct usm_space *space, struct usm_space *parent);
+void usm_family_leave(struct usm_space *space);
+
+/*
+ * One of the family is gone, with what it shared; those that share nothing any more get
+ * their plain operations back, soon. The caller has a reference.
+ */
+void usm_family_unshare(struct usm_family *family);
+/* unshare.c: one of these; its family is locked. */
+void usm_unshare_soon(struct usm_space *space);
 void usm_unshare_work(struct work_struct *work);
 
 enum usm_sigbus_why {

@@ -13,7 +13,7 @@
 #include "space.h"
 #include "trace.h"
 
-/* Who forks again and again stays as it is, and who waits for it does not wait long. */
+/* Doubled each time. */
 #define USM_UNSHARE_DELAY	(HZ / 20)
 /* What is in the way may be I/O, of which nobody says that it has ended. */
 #define USM_UNSHARE_TRIES	6
@@ -42,7 +42,11 @@ static enum usm_unshare_end usm_unshare_page(struct usm_space *space,
 	if (!pte_present(*pte))
 		return USM_UNSHARE_DONE;
 	page = usm_frame_page(space->domain, frame);
-	if (usm_page_refs(page) != 1 || PageHWPoison(page) || pte_page(*pte) != page)
+	if (usm_page_refs(page) != 1) {
+		WRITE_ONCE(space->shared_at, at);
+		return USM_UNSHARE_NEVER;
+	}
+	if (PageHWPoison(page) || pte_page(*pte) != page)
 		return USM_UNSHARE_NEVER;
 	if (pte_dirty(*pte) && pte_write(*pte))
 		return USM_UNSHARE_DONE;
@@ -190,18 +194,8 @@ void usm_unshare_work(struct work_struct *work)
 				   USM_UNSHARE_DELAY << space->unshare_tries);
 }
 
-void usm_unshare_family(struct usm_space *gone)
+void usm_unshare_soon(struct usm_space *space)
 {
-	struct usm_domain *domain = gone->domain;
-	struct usm_space *space;
-
-	spin_lock(&domain->space_lock);
-	list_for_each_entry(space, &domain->spaces, list) {
-		if (space == gone || space->family != gone->family ||
-		    !READ_ONCE(space->cow) || READ_ONCE(space->exiting))
-			continue;
-		space->unshare_tries = 0;
-		mod_delayed_work(usm_wq, &space->unshare_work, USM_UNSHARE_DELAY);
-	}
-	spin_unlock(&domain->space_lock);
+	space->unshare_tries = 0;
+	mod_delayed_work(usm_wq, &space->unshare_work, 0);
 }

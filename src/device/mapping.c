@@ -125,6 +125,18 @@ struct usm_frame usm_mapping_frame(const struct usm_mapping *m, uint32_t index)
 	return usm_frame_of(word, owner, &m->blocks[index / USM_BLOCK_SIZE]);
 }
 
+bool usm_mapping_alike(const struct usm_mapping *m, uint32_t index, uint32_t count)
+{
+	const uint64_t *at = m->words + index;
+	uint64_t first = __atomic_load_n(at, __ATOMIC_RELAXED), differ = 0;
+
+	/* Whole words, and no question in between: it is asked of each frame several times. */
+#pragma GCC unroll 8
+	for (uint32_t n = 1; n < count; n++)
+		differ |= __atomic_load_n(at + n, __ATOMIC_RELAXED) ^ first;
+	return !(differ & USM_WORD_STATE);
+}
+
 uint32_t usm_supply_queued(const struct usm_mapping *m, uint32_t cpu)
 {
 	const struct usm_mapped_ring *r = &m->supply[cpu];

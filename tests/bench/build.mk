@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Numbers, not verdicts: what memory costs under USM and without.
 
-BENCH_PROGRAMS := $(addprefix $(O)/tests/bench/bench-,memory domains evict metadata sample)
+BENCH_PROGRAMS := $(addprefix $(O)/tests/bench/bench-,memory domains evict metadata sample scaling spaces)
 
 $(eval $(call usm_room,tests/bench,-Idkms/include/uapi))
 $(eval $(call usm_program,$(O)/tests/bench/bench-memory,$(O)/tests/bench/memory.o \
@@ -14,6 +14,10 @@ $(eval $(call usm_program,$(O)/tests/bench/bench-sample,$(O)/tests/bench/sample.
 	$(O)/tests/uapi/domain.o))
 $(eval $(call usm_program,$(O)/tests/bench/bench-metadata,$(O)/tests/bench/metadata.o \
 	$(O)/tests/uapi/domain.o))
+$(eval $(call usm_program,$(O)/tests/bench/bench-spaces,$(O)/tests/bench/spaces.o \
+	$(O)/tests/bench/meter.o $(O)/tests/uapi/domain.o))
+$(eval $(call usm_program,$(O)/tests/bench/bench-scaling,$(O)/tests/bench/scaling.o \
+	$(O)/tests/bench/meter.o $(O)/tests/uapi/domain.o,,-pthread))
 
 .PHONY: bench
 bench: vm-image $(BENCH_PROGRAMS)	## count what memory costs, in guest instructions, into build/bench.json

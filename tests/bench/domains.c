@@ -19,7 +19,7 @@
 
 int main(int argc, char **argv)
 {
-	int device, n;
+	int device, n, r;
 
 	if (argc != 3)
 		errx(EXIT_FAILURE, "usage: bench-domains DIRECTORY N");
@@ -28,17 +28,17 @@ int main(int argc, char **argv)
 	for (int i = 0; i < n; i++) {
 		struct usm_bind bind;
 		char path[4096];
-		int cgroup, fd;
+		int cgroup;
 
 		snprintf(path, sizeof(path), "%s/domain-%d", argv[1], i);
 		if (mkdir(path, 0755) < 0)
 			err(EXIT_FAILURE, "%s", path);
 		cgroup = domain_cgroup_open_or_die(path);
 		domain_bind_init(&bind, cgroup, CEILING);
-		fd = domain_ioctl(device, USM_IOC_BIND, &bind);
-		if (fd < 0)
-			errx(EXIT_FAILURE, "cannot bind %s: %s", path, strerror(-fd));
-		close(fd);
+		r = domain_ioctl(device, USM_IOC_BIND, &bind);
+		if (r < 0)
+			errx(EXIT_FAILURE, "cannot bind %s: %s", path, strerror(-r));
+		close(bind.domain_fd);
 		close(cgroup);
 	}
 	printf("%d domains\n", n);

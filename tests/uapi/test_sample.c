@@ -252,6 +252,128 @@ static void alone_again_tests(const struct bound *bound)
 	expect_number(with_age(bound, PAGES, USM_FRAME_MAPPED, 2), PAGES);
 }
 
+/* Of a family that is made for this: what they say when they are where they should be. */
+struct family {
+	int ready[2];		/* a byte or a page number each */
+	int stay[2];		/* EOF: end, except for the first, */
+	int first_stays[2];	/* ... which waits for this one */
+};
+
+static void family_say(const struct family *family, uint64_t value)
+{
+	if (write(family->ready[1], &value, sizeof(value)) != sizeof(value))
+		_exit(1);
+}
+
+static uint64_t family_heard(const struct family *family)
+{
+	uint64_t value = 0;
+
+	expect(read(family->ready[0], &value, sizeof(value)) == sizeof(value), "nobody is there");
+	return value;
+}
+
+static void __attribute__((noreturn)) family_stay(const struct family *family, int how)
+{
+	uint64_t byte;
+
+	family_say(family, 0);
+	_exit(read(how, &byte, 1) == 0 ? 0 : 1);
+}
+
+/*
+ * Has half of the area, forks two that share all, lets go of some of it by writing, and
+ * ends. They share with each other what nobody else has any more.
+ */
+static void __attribute__((noreturn)) family_middle(const struct family *family, char *area)
+{
+	for (uint32_t i = PAGES / 2; i < PAGES; i++)
+		area[(size_t)i * PAGE] = 2;
+	for (int i = 0; i < 2; i++)
+		if (!fork())
+			family_stay(family, family->stay[0]);
+	for (uint32_t i = PAGES / 4; i < PAGES * 3 / 4; i++)
+		area[(size_t)i * PAGE] = 3;
+	_exit(0);
+}
+
+static void __attribute__((noreturn)) family_first(const struct family *family, int cgroup)
+{
+	int procs = openat(cgroup, "cgroup.procs", O_WRONLY | O_CLOEXEC), status;
+	char *area;
+	pid_t pid;
+
+	close(family->stay[1]);
+	close(family->first_stays[1]);
+	if (procs < 0 || write(procs, "0", 1) != 1)
+		_exit(1);
+	area = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		    -1, 0);
+	if (area == MAP_FAILED)
+		_exit(1);
+	for (uint32_t i = 0; i < PAGES / 2; i++)
+		area[(size_t)i * PAGE] = 1;
+	pid = fork();
+	if (!pid)
+		family_middle(family, area);
+	if (waitpid(pid, &status, 0) != pid || status)
+		_exit(1);
+	family_say(family, (uintptr_t)area / PAGE);
+	family_stay(family, family->first_stays[0]);
+}
+
+/* Frames that hold pages of the area, which several share and nobody has used of late. */
+static uint32_t aged_shared(const struct bound *bound, uint8_t least)
+{
+	uint32_t n = 0;
+
+	for (unsigned int age = least; age <= AGE_MAX; age++)
+		n += with_age(bound, PAGES, USM_FRAME_SHARED, (uint8_t)age);
+	return n;
+}
+
+static void spaces_wait(const struct bound *bound, uint32_t spaces)
+{
+	for (int i = 0; bound_stat(bound).spaces != spaces && i < 1000; i++)
+		usleep(10000);
+	expect_number(bound_stat(bound).spaces, spaces);
+}
+
+/* Those are found whom the table does not name, also when whom it names is gone. */
+static void orphans_tests(const struct bound *bound)
+{
+	struct family family;
+	int status = -1;
+	pid_t pid;
+
+	if (pipe(family.ready) < 0 || pipe(family.stay) < 0 || pipe(family.first_stays) < 0)
+		err(1, "pipe");
+	pid = fork();
+	if (!pid)
+		family_first(&family, bound->place.fd);
+	/* Two grandchildren, and the first with its area, in whatever order. */
+	area_page = 0;
+	for (int i = 0; i < 4; i++)
+		area_page += family_heard(&family);
+	spaces_wait(bound, 3);
+	sample_all(bound);
+	sample_all(bound);
+	expect_number(aged_shared(bound, 1), PAGES);
+
+	close(family.first_stays[1]);
+	expect(waitpid(pid, &status, 0) == pid && !status, "the first ended with 0x%x", status);
+	spaces_wait(bound, 2);
+	sample_all(bound);
+	sample_all(bound);
+	expect_number(aged_shared(bound, 3), PAGES);
+	close(family.stay[1]);
+	spaces_wait(bound, 0);
+	close(family.stay[0]);
+	close(family.first_stays[0]);
+	close(family.ready[0]);
+	close(family.ready[1]);
+}
+
 void sample_tests(void)
 {
 	struct looker parent, child;
@@ -278,5 +400,6 @@ void sample_tests(void)
 	close(child.orders);
 	close(child.from);
 	close(child.answers);
+	orphans_tests(&bound);
 	bound_destroy(&bound);
 }

@@ -269,6 +269,7 @@ static bool guest_children_join(struct guest_children *children)
 /* In place of a number of pages. */
 #define GUEST_FORK	UINT32_MAX
 #define GUEST_JOIN	(UINT32_MAX - 1)
+#define GUEST_END	(UINT32_MAX - 2)
 
 /* Orders: a number of pages to touch; 0: verify. Answers: 1 or 0. */
 static void __attribute__((noreturn)) guest_main(const struct guest *guest)
@@ -280,6 +281,8 @@ static void __attribute__((noreturn)) guest_main(const struct guest *guest)
 	while (read(guest->to, &pages, sizeof(pages)) == sizeof(pages)) {
 		uint32_t answer;
 
+		if (pages == GUEST_END)
+			break;
 		if (pages == GUEST_FORK)
 			answer = guest_child_start(&children, list);
 		else if (pages == GUEST_JOIN)
@@ -389,8 +392,11 @@ void guest_join_begin(struct guest *guest)
 
 void guest_stop(struct guest *guest)
 {
+	uint32_t order = GUEST_END;
 	int status;
 
+	/* One that was started later holds its pipe open, so that it would see no end. */
+	expect(write(guest->to, &order, sizeof(order)) == sizeof(order), "it is gone already");
 	close(guest->to);
 	close(guest->from);
 	if (waitpid(guest->pid, &status, 0) != guest->pid)
@@ -412,6 +418,7 @@ static const struct {
 	{ "store", store_tests },
 	{ "sample", sample_tests },
 	{ "upcall", upcall_tests },
+	{ "nested", nested_tests },
 };
 
 static bool group_run(const char *name)
@@ -432,7 +439,7 @@ int main(int argc, char **argv)
 	if (argc < 2) {
 		fprintf(stderr, "usage: uapitest CGROUP [GROUP]...\n"
 			"CGROUP: a directory whose cgroup.subtree_control has memory\n"
-			"GROUP: device, port, command, supply, evict, store, sample, upcall;"
+			"GROUP: device, port, command, supply, evict, store, sample, upcall, nested;"
 			" default: all\n");
 		return 2;
 	}

@@ -88,6 +88,7 @@ void evict_tests(void);
 void store_tests(void);
 void sample_tests(void);
 void upcall_tests(void);
+void nested_tests(void);
 
 int layout_checked(void);
 

@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/*
- * The module's arithmetic: rings with free indices, which pages a fault maps, sums of words,
- * numbers in turn.
- */
+/* The module's arithmetic: rings with free indices, which pages a fault maps, sums of words. */
 #include <stdint.h>
 
 #include "nh.h"
-#include "number.h"
 #include "ring.h"
 #include "suite.h"
 #include "window.h"
@@ -125,24 +121,11 @@ START_TEST(window_invariants)
 }
 END_TEST
 
-START_TEST(number_turns)
-{
-	ck_assert_uint_eq(usm_number_of(0, 3), 1);
-	ck_assert_uint_eq(usm_number_of(2, 3), 3);
-	ck_assert_uint_eq(usm_number_of(3, 3), 1);
-	ck_assert_uint_eq(usm_number_of(7, 3), 2);
-	/* Never 0, which is none, nor more than the largest; also late. */
-	ck_assert_uint_eq(usm_number_of(UINT64_C(0xffffff) << 20, 0xffffff), 1);
-	ck_assert(!usm_number_again(2, 3));
-	ck_assert(usm_number_again(3, 3));
-}
-END_TEST
-
 int main(void)
 {
 	Suite *suite = suite_create("core");
 	TCase *ring = tcase_create("ring"), *window = tcase_create("window");
-	TCase *nh = tcase_create("nh"), *number = tcase_create("number");
+	TCase *nh = tcase_create("nh");
 
 	tcase_add_test(ring, ring_used);
 	tcase_add_test(ring, ring_hostile);
@@ -154,7 +137,5 @@ int main(void)
 	tcase_add_test(nh, nh_known);
 	tcase_add_test(nh, nh_every_bit);
 	suite_add_tcase(suite, nh);
-	tcase_add_test(number, number_turns);
-	suite_add_tcase(suite, number);
 	return suite_run(suite);
 }

@@ -103,7 +103,8 @@ enum usm_frame_state {
 	USM_FRAME_FREE = 1,	/* may be supplied */
 	USM_FRAME_TAKEN = 2,	/* taken by the module, not mapped yet */
 	USM_FRAME_MAPPED = 3,	/* holds `page` of `space` */
-	USM_FRAME_SHARED = 4,	/* shared copy-on-write; `space` is one of them */
+	USM_FRAME_SHARED = 4,	/* shared copy-on-write; `space` is one of them, or one
+				 * that they were forked from */
 	USM_FRAME_HELD = 5,	/* unmapped, but I/O or a pipe still refers to it */
 };
 
