@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * bench-scaling CGROUP ORDER|stock [CPUS BEGIN END] - what it costs that several CPUs touch memory at once:
- * instructions of the machine for each page, in a guest that counts them, where time is
+ * bench-scaling CGROUP ORDER|stock [CPUS BEGIN END] - what it costs that several CPUs touch
+ * memory at once: instructions of the machine for each page, in a guest that counts them, where time is
  * the number of instructions of all CPUs together. Who waits for a lock by spinning, and
  * the machine's own work meanwhile, are in it. Lines "WHO-N-WHAT OWN ALL", both the same:
  * WHO: threads of one process or processes, N: how many, each on a CPU of its own, WHAT:
