@@ -4,18 +4,22 @@
  * found that share a page. A domain may have thousands of spaces, most of which have
  * nothing to do with each other.
  */
+#include <linux/file.h>
 #include <linux/sched/mm.h>
+#include <linux/slab.h>
 
 #include "domain.h"
 #include "evict.h"
+#include "fault.h"
 #include "frame.h"
 #include "space.h"
 
 /* Who forks again and again stays as it is, and who waits for it does not wait long. */
 #define USM_UNSHARE_DELAY	(HZ / 20)
 
-/* Lock order: domain->families, family->lock. */
+/* ----------------------------------------------------------------------- its members */
 
+/* Lock order: domain->families, family->lock. */
 int usm_family_found(struct usm_family *family, struct usm_domain *domain, u32 id)
 {
 	family->id = id;
@@ -153,10 +157,44 @@ void usm_family_unshare(struct usm_family *family)
 		usm_family_put_many(family, 1);
 }
 
-void usm_family_init(struct usm_family *family)
+/* ------------------------------------------------------------- its beginning and end */
+
+struct usm_family *usm_family_new(void)
 {
+	struct usm_family *family = kzalloc(sizeof(*family), GFP_KERNEL_ACCOUNT);
+	struct inode *inode;
+
+	if (!family)
+		return NULL;
 	atomic_long_set(&family->refs, 1);
 	spin_lock_init(&family->lock);
 	INIT_LIST_HEAD(&family->spaces);
 	INIT_DELAYED_WORK(&family->unshare_work, usm_family_unshare_work);
+	inode = usm_inode_new(family);
+	if (IS_ERR(inode))
+		goto fail;
+	ihold(inode);
+	family->file = usm_file_new(inode, &usm_space_fops);
+	if (IS_ERR(family->file)) {
+		iput(inode);
+		goto fail;
+	}
+	family->broken = usm_file_new(inode, &usm_space_fops);
+	if (IS_ERR(family->broken)) {
+		fput(family->file);
+		goto fail;
+	}
+	return family;
+fail:
+	kfree(family);
+	return NULL;
+}
+
+void usm_family_put_many(struct usm_family *family, long nr)
+{
+	if (!family || !nr || atomic_long_sub_return(nr, &family->refs))
+		return;
+	fput(family->file);
+	fput(family->broken);
+	kfree(family);
 }

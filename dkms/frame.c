@@ -574,9 +574,12 @@ static bool usm_block_pick(struct usm_domain *domain, u32 index, bool dirty, u32
 	return false;
 }
 
+/* Blocks to look for a zeroed frame in: zeroing one costs about as much. */
+#define USM_PICK_LOOKS	8
+
 bool usm_frame_pick(struct usm_domain *domain, u32 *frame)
 {
-	u32 blocks = READ_ONCE(domain->top), hint, index;
+	u32 blocks = READ_ONCE(domain->top), hint, index, looks;
 	int dirty;
 
 	if (!blocks)
@@ -584,11 +587,14 @@ bool usm_frame_pick(struct usm_domain *domain, u32 *frame)
 	hint = atomic_read(&domain->pick_hint) % blocks;
 
 	for (dirty = 0; dirty < 2; dirty++) {
+		looks = dirty ? U32_MAX : USM_PICK_LOOKS;
 		for_each_set_bit_wrap(index, domain->some_free, blocks, hint) {
 			if (usm_block_pick(domain, index, dirty, frame)) {
 				atomic_set(&domain->pick_hint, index);
 				return true;
 			}
+			if (!--looks)
+				break;
 		}
 	}
 	return false;

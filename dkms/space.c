@@ -42,13 +42,13 @@ static struct kmem_cache *usm_bucket_cache;
 static struct vfsmount *usm_mount;
 struct file *usm_template;
 
-/* ------------------------------------------------------------------ the family */
+/* -------------------------------------------------------------------- its files */
 
 static const struct address_space_operations usm_aops = {
 	.dirty_folio = noop_dirty_folio,
 };
 
-static struct inode *usm_inode_new(struct usm_family *family)
+struct inode *usm_inode_new(struct usm_family *family)
 {
 	struct inode *inode = alloc_anon_inode(usm_mount->mnt_sb);
 
@@ -62,8 +62,7 @@ static struct inode *usm_inode_new(struct usm_family *family)
 	return inode;
 }
 
-/* Takes over a reference to the inode, also on failure. */
-static struct file *usm_file_new(struct inode *inode, const struct file_operations *fops)
+struct file *usm_file_new(struct inode *inode, const struct file_operations *fops)
 {
 	struct file *file;
 
@@ -76,43 +75,6 @@ static struct file *usm_file_new(struct inode *inode, const struct file_operatio
 	}
 	usm_file_set_noreuse(file);
 	return file;
-}
-
-static struct usm_family *usm_family_new(void)
-{
-	struct usm_family *family = kzalloc(sizeof(*family), GFP_KERNEL_ACCOUNT);
-	struct inode *inode;
-
-	if (!family)
-		return NULL;
-	usm_family_init(family);
-	inode = usm_inode_new(family);
-	if (IS_ERR(inode))
-		goto fail;
-	ihold(inode);
-	family->file = usm_file_new(inode, &usm_space_fops);
-	if (IS_ERR(family->file)) {
-		iput(inode);
-		goto fail;
-	}
-	family->broken = usm_file_new(inode, &usm_space_fops);
-	if (IS_ERR(family->broken)) {
-		fput(family->file);
-		goto fail;
-	}
-	return family;
-fail:
-	kfree(family);
-	return NULL;
-}
-
-void usm_family_put_many(struct usm_family *family, long nr)
-{
-	if (!family || !nr || atomic_long_sub_return(nr, &family->refs))
-		return;
-	fput(family->file);
-	fput(family->broken);
-	kfree(family);
 }
 
 /* ------------------------------------------------------------------- the space */

@@ -204,12 +204,16 @@ static inline void usm_family_get_many(struct usm_family *family, long nr)
 }
 void usm_family_put_many(struct usm_family *family, long nr);
 
+/* Of ours; NULL: not of a family. And a file of it, which takes over a reference to it. */
+struct inode *usm_inode_new(struct usm_family *family);
+struct file *usm_file_new(struct inode *inode, const struct file_operations *fops);
+
+struct usm_family *usm_family_new(void);
 /*
  * family.c: a new family has its number, which its first space will have; or nothing
  * comes of that. A space is in its family, behind its parent, until it is about to drop
  * its slots.
  */
-void usm_family_init(struct usm_family *family);
 int usm_family_found(struct usm_family *family, struct usm_domain *domain, u32 id);
 void usm_family_lose(struct usm_family *family, struct usm_domain *domain);
 void usm_family_join(struct usm_space *space, struct usm_space *parent);

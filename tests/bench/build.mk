@@ -19,6 +19,9 @@ $(eval $(call usm_program,$(O)/tests/bench/bench-spaces,$(O)/tests/bench/spaces.
 $(eval $(call usm_program,$(O)/tests/bench/bench-scaling,$(O)/tests/bench/scaling.o \
 	$(O)/tests/bench/meter.o $(O)/tests/uapi/domain.o,,-pthread))
 
+# A VM case looks at what locks are taken meanwhile.
+VM_PROGRAMS += $(O)/tests/bench/bench-scaling
+
 .PHONY: bench
 bench: vm-image $(BENCH_PROGRAMS)	## count what memory costs, in guest instructions, into build/bench.json
 	$(Q)rm -rf $(VM_DIR)/bench

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * bench-scaling CGROUP ORDER|stock - what it costs that several CPUs touch memory at once:
- * instructions of the machine for each page, in a guest that counts them, where time is
+ * bench-scaling CGROUP ORDER|stock [CPUS BEGIN END] - what it costs that several CPUs touch
+ * memory at once: instructions of the machine for each page, in a guest that counts them, where time is
  * the number of instructions of all CPUs together. Who waits for a lock by spinning, and
  * the machine's own work meanwhile, are in it. Lines "WHO-N-WHAT OWN ALL", both the same:
  * WHO: threads of one process or processes, N: how many, each on a CPU of its own, WHAT:
  * touch or dontneed. All of them in 2 MiB ranges of their own.
+ *
+ * With CPUS: so many threads and nothing else, and the shell commands BEGIN and END are run
+ * from outside right before they touch memory and right after.
  *
  * No instance takes part: the frames of each CPU are in its supply ring, zeroed, before.
  */
@@ -42,6 +45,10 @@ struct meeting {
 };
 
 static struct meeting *meeting;
+
+/* Commands for outside, and what the process inside has to say and hear. */
+static const char *commands[2];
+static int ask[2], told[2];
 
 static void here(unsigned int cpu)
 {
@@ -92,6 +99,16 @@ static void work(unsigned int cpu)
 	meet(&meeting->done);
 }
 
+/* Somebody else runs it: a fork of ours would change what is measured. */
+static void outside(int which)
+{
+	char byte = (char)which;
+
+	if (commands[which] &&
+	    (write(ask[1], &byte, 1) != 1 || read(told[0], &byte, 1) != 1))
+		err(EXIT_FAILURE, "nobody runs %s", commands[which]);
+}
+
 static void *thread_main(void *cpu)
 {
 	work((unsigned int)(uintptr_t)cpu);
@@ -110,8 +127,11 @@ static uint64_t measure(unsigned int n)
 {
 	uint64_t began = UINT64_MAX, ended = 0;
 
+	outside(0);
 	meet(&meeting->ready);
 	meet(&meeting->done);
+	outside(1);
+	commands[0] = commands[1] = NULL;
 	for (unsigned int cpu = 0; cpu < n; cpu++) {
 		began = meeting->began[cpu] < began ? meeting->began[cpu] : began;
 		ended = meeting->ended[cpu] > ended ? meeting->ended[cpu] : ended;
@@ -232,6 +252,13 @@ static void inside(int cgroup, void (*run)(unsigned int), unsigned int n)
 		_exit(EXIT_SUCCESS);
 	}
 	close(procs);
+	for (int i = 0; i < 2 && commands[i]; i++) {
+		char byte;
+
+		if (read(ask[0], &byte, 1) != 1 || system(commands[(int)byte]) ||
+		    write(told[1], &byte, 1) != 1)
+			errx(EXIT_FAILURE, "cannot run '%s' for it", commands[i]);
+	}
 	if (waitpid(pid, &status, 0) != pid || status)
 		errx(EXIT_FAILURE, "the processes ended with %#x", status);
 }
@@ -272,11 +299,18 @@ static void with_domain(int device, int cgroup, int order, void (*run)(unsigned 
 int main(int argc, char **argv)
 {
 	static void (*const runs[])(unsigned int) = { threads, processes };
+	unsigned int only = argc == 6 ? (unsigned int)atoi(argv[3]) : 0;
 	int cgroup, order, device;
 	bool stock;
 
-	if (argc != 3)
-		errx(EXIT_FAILURE, "usage: bench-scaling CGROUP ORDER|stock");
+	if ((argc != 3 && argc != 6) || only > MOST)
+		errx(EXIT_FAILURE, "usage: bench-scaling CGROUP ORDER|stock [CPUS BEGIN END]");
+	if (only) {
+		commands[0] = argv[4];
+		commands[1] = argv[5];
+		if (pipe2(ask, O_CLOEXEC) < 0 || pipe2(told, O_CLOEXEC) < 0)
+			err(EXIT_FAILURE, "pipe2");
+	}
 	stock = strcmp(argv[2], "stock") == 0;
 	order = atoi(argv[2]);
 	/* Pages of 4 KiB, as many as there are: what is compared is the way to answer a fault. */
@@ -285,8 +319,8 @@ int main(int argc, char **argv)
 	cgroup = domain_cgroup_open_or_die(argv[1]);
 	device = stock ? -1 : domain_device_open_or_die();
 	setvbuf(stdout, NULL, _IOFBF, 0);
-	for (unsigned int n = 1; n <= MOST; n *= 2) {
-		for (int i = 0; i < 2; i++) {
+	for (unsigned int n = only ?: 1; n <= (only ?: MOST); n *= 2) {
+		for (int i = 0; i < (only ? 1 : 2); i++) {
 			fflush(stdout);
 			meeting_init(n);
 			if (stock)

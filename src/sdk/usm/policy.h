@@ -63,7 +63,8 @@ enum usm_page_state {
 	USM_PAGE_FREE = 1,	/* may be supplied, unless it has been already */
 	USM_PAGE_TAKEN = 2,	/* on its way to a fault */
 	USM_PAGE_MAPPED = 3,	/* holds `page` of `space` */
-	USM_PAGE_SHARED = 4,	/* shared copy-on-write; `space` is one of them */
+	USM_PAGE_SHARED = 4,	/* shared copy-on-write; `space` is one of them, or one
+				 * that they were forked from */
 	USM_PAGE_HELD = 5,	/* unmapped, but I/O still refers to it */
 };
 
