@@ -8,6 +8,7 @@
 #include <linux/list.h>
 #include <linux/memcontrol.h>
 #include <linux/mutex.h>
+#include <linux/nodemask.h>
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
@@ -75,6 +76,8 @@ struct usm_domain {
 	atomic_t pick_hint;		/* block to look into first in fallback */
 	atomic64_t grow_wanted;
 	int grow_node;
+	nodemask_t nodes;		/* that the container may use, when its */
+	unsigned long nodes_seen;	/* tasks were looked at: jiffies | 1, or 0 */
 	bool limited;			/* growth failed and nothing was freed since */
 	/* Clocks of want, in jiffies | 1, or 0; `seen` is when it was so last. */
 	unsigned long starved;		/* nothing to be had: patience of the OOM killer */

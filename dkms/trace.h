@@ -29,9 +29,11 @@ TRACE_DEFINE_ENUM(USM_FALLBACK_DISARMED);
 TRACE_DEFINE_ENUM(USM_SHRINK_COMMAND);
 TRACE_DEFINE_ENUM(USM_SHRINK_PRESSURE);
 TRACE_DEFINE_ENUM(USM_SHRINK_IDLE);
+TRACE_DEFINE_ENUM(USM_SHRINK_NODE);
 TRACE_DEFINE_ENUM(USM_LIMIT_CEILING);
 TRACE_DEFINE_ENUM(USM_LIMIT_CGROUP);
 TRACE_DEFINE_ENUM(USM_LIMIT_HOST);
+TRACE_DEFINE_ENUM(USM_LIMIT_NODE);
 TRACE_DEFINE_ENUM(USM_SIGBUS_FORK);
 TRACE_DEFINE_ENUM(USM_SIGBUS_NOBODY);
 TRACE_DEFINE_ENUM(USM_SIGBUS_WRONG);
@@ -53,13 +55,15 @@ TRACE_DEFINE_ENUM(USM_SIGBUS_WRONG);
 	__print_symbolic(why,						\
 		{ USM_SHRINK_COMMAND,	"command" },			\
 		{ USM_SHRINK_PRESSURE,	"pressure" },			\
-		{ USM_SHRINK_IDLE,	"idle" })
+		{ USM_SHRINK_IDLE,	"idle" },			\
+		{ USM_SHRINK_NODE,	"node" })
 
 #define usm_show_limit(limit)						\
 	__print_symbolic(limit,						\
 		{ USM_LIMIT_CEILING,	"ceiling" },			\
 		{ USM_LIMIT_CGROUP,	"cgroup" },			\
-		{ USM_LIMIT_HOST,	"host" })
+		{ USM_LIMIT_HOST,	"host" },			\
+		{ USM_LIMIT_NODE,	"node" })
 
 #define usm_show_sigbus(why)						\
 	__print_symbolic(why,						\

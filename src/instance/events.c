@@ -105,7 +105,8 @@ static void handle(struct usm_engine *engine, const struct usm_event *event)
 	case USM_EV_LIMIT:
 		engine->runtime.growing = false;
 		usm_growth_limited(&engine->growth, engine->runtime.now);
-		pressure(engine, (uint32_t)event->arg, event->count);
+		pressure(engine, event->arg == USM_LIMIT_NODE ? USM_PRESSURE_NODE :
+			 (uint32_t)event->arg, event->count);
 		break;
 	case USM_EV_SUPPLY_LOW:
 		/* What is wanted is seen in the ring; that somebody faults is news. */

@@ -118,7 +118,8 @@ struct usm_frame {
 	__u32 space;		/* number of the space, 0: none */
 	__u8 state;		/* enum usm_frame_state | USM_FRAME_ZEROED */
 	__u8 run;		/* log2 of the aligned physical run it lies in */
-	__u8 node;		/* NUMA node */
+	__u8 node;		/* NUMA node; of a few frames, where the ceiling left no other
+				 * room, that of those beside them */
 	__u8 age;		/* MAPPED, SHARED: how often in a row USM_CMD_SAMPLE found that
 				 * the page had not been accessed, 255: or more; 0 when mapped */
 	__u64 page;		/* bits 0-47: address / page size, of the last mapping;
@@ -194,12 +195,14 @@ enum usm_limit {
 	USM_LIMIT_CEILING = 1,	/* the domain's own */
 	USM_LIMIT_CGROUP = 2,	/* memory.max less the reserve, of it or an ancestor */
 	USM_LIMIT_HOST = 3,	/* the host is short of memory */
+	USM_LIMIT_NODE = 4,	/* the node that was asked for is, or the container may not use it */
 };
 
 enum usm_shrink_why {
 	USM_SHRINK_COMMAND = 1,
 	USM_SHRINK_PRESSURE = 2,	/* reclaim in the cgroup or on the host */
 	USM_SHRINK_IDLE = 3,
+	USM_SHRINK_NODE = 4,		/* of a node that the container may not use */
 };
 
 enum usm_fallback_why {
@@ -416,7 +419,9 @@ struct usm_tune {
 
 enum usm_command_op {
 	/* Ask for `count` more frames, in the background; ends with EV_GROWN or
-	 * EV_LIMIT. -ENOSPC: at the ceiling. */
+	 * EV_LIMIT. -ENOSPC: at the ceiling. Of a node, that node's and no other's; -EBUSY:
+	 * growth from another one, or from any, is under way. Never from a node that
+	 * cpuset.mems keeps all tasks of the container from. */
 	USM_CMD_GROW = 1,
 	/* Give frames back to the host. result: how many of the run were FREE
 	 * and are NONE now. */
