@@ -119,6 +119,8 @@ void usm_domain_uninit(void);
 /* Returns a domain with a `ref` for the caller, or an error; may sleep. */
 struct usm_domain *usm_domain_bind(const struct usm_bind *bind, struct cgroup *cgroup);
 struct usm_domain *usm_domain_find(u64 id);
+/* Whose memory the page is, with a use of it for the caller, and which frame; or NULL. */
+struct usm_domain *usm_domain_of_page(struct page *page, u32 *frame);
 int usm_domain_release(u64 id);
 int usm_domain_list(struct usm_list *list);
 

@@ -160,6 +160,8 @@ void usm_frame_set_mapped(struct usm_domain *domain, u32 frame, u32 space, u64 p
 /* A frame that was shared is the space's own; its page is as old as it was. */
 void usm_frame_set_own(struct usm_domain *domain, u32 frame, u32 space, u64 page);
 void usm_frame_set_state(struct usm_domain *domain, u32 frame, enum usm_frame_state state);
+/* Which frame of the domain the page is, if any; under grow_lock. */
+bool usm_frame_of_page(struct usm_domain *domain, struct page *page, u32 *frame);
 /* Claimed, and its memory is broken: never used again. */
 void usm_frame_retire(struct usm_domain *domain, u32 frame);
 /* How many of a run's first frames are not free. */

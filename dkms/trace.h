@@ -69,7 +69,8 @@ TRACE_DEFINE_ENUM(USM_SIGBUS_WRONG);
 	__print_symbolic(why,						\
 		{ USM_SIGBUS_FORK,	"fork" },			\
 		{ USM_SIGBUS_NOBODY,	"nobody" },			\
-		{ USM_SIGBUS_WRONG,	"wrong" })
+		{ USM_SIGBUS_WRONG,	"wrong" },			\
+		{ USM_SIGBUS_MEMORY,	"memory" })
 
 /* ------------------------------------------------------------ domain, instance */
 
@@ -274,6 +275,27 @@ TRACE_EVENT(usm_sigbus,
 	),
 	TP_printk("domain=%llu space=%u why=%s", __entry->domain, __entry->space,
 		  usm_show_sigbus(__entry->why))
+);
+
+TRACE_EVENT(usm_memory_error,
+	TP_PROTO(const struct usm_domain *domain, u32 frame, u32 space, u64 page, u64 key),
+	TP_ARGS(domain, frame, space, page, key),
+	TP_STRUCT__entry(
+		__field(u64, domain)
+		__field(u64, page)
+		__field(u64, key)
+		__field(u32, frame)
+		__field(u32, space)
+	),
+	TP_fast_assign(
+		__entry->domain = domain->id;
+		__entry->page = page;
+		__entry->key = key;
+		__entry->frame = frame;
+		__entry->space = space;
+	),
+	TP_printk("domain=%llu frame=%u space=%u page=%#llx key=%#llx", __entry->domain,
+		  __entry->frame, __entry->space, __entry->page, __entry->key)
 );
 
 TRACE_EVENT(usm_oom_kill,

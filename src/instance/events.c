@@ -143,6 +143,16 @@ static void handle(struct usm_engine *engine, const struct usm_event *event)
 		usm_journal_write(LOG_ERR, USM_MSG_PAGE_LOST, "an evicted page is lost: the "
 				  "process that needs it gets SIGBUS");
 		break;
+	case USM_EV_MEMORY_ERROR:
+		if (event->arg) {
+			usm_journal_write(LOG_ERR, USM_MSG_PAGE_LOST, "a page is lost, since its "
+					  "memory is bad: the process that needs it gets SIGBUS");
+			break;
+		}
+		refresh(engine, event);
+		if (policy->shrunk)
+			policy->shrunk(engine->state, event->frame, event->count);
+		break;
 	case USM_EV_FALLBACK:
 		usm_engine_fell(engine, (uint32_t)event->arg);
 		break;

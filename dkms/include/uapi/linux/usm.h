@@ -189,6 +189,9 @@ enum usm_event_type {
 	 * it could map, this one included; frame: the CPU that it came from; flags:
 	 * USM_FAULT_*. */
 	USM_EV_FAULT = 18,
+	/* frame: its memory is bad. arg, space, page: the page that it held is lost, and has
+	 * the key `arg` from now on; who touches it gets SIGBUS. arg 0: the frame is NONE. */
+	USM_EV_MEMORY_ERROR = 19,
 };
 
 enum usm_limit {
@@ -568,6 +571,7 @@ struct usm_stat {
 	__u64 upcalls;			/* faults that asked the instance */
 	__u64 resolved;			/* frames that they got for it */
 	__u64 declined;			/* that it left to the module */
+	__u64 frames_bad;		/* given up, since their memory is bad */
 };
 
 #define USM_MAX_STORES		8
