@@ -64,7 +64,7 @@ assert_ge 'pages on node 0 afterwards' "$(on_node 0 2)" $(((16 - 6) * 256))
 
 # A node that is full. What is left of it when it cannot give one huge page more goes on in
 # smaller pieces, and for what is missing then the other node serves.
-echo >"$cgroup/cpuset.mems"
+echo 0-1 >"$cgroup/cpuset.mems"
 huge=/sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages
 trap 'echo 0 >$huge' EXIT
 echo 1000 >$huge
