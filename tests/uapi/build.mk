@@ -10,6 +10,8 @@ UAPI_TEST_OBJS	:= uapitest.o test_device.o test_port.o test_command.o test_suppl
 $(eval $(call usm_room,$(UAPI_DIR),$(UAPI_INCLUDES),,$(UAPI_FLAGS)))
 $(eval $(call usm_program,$(O)/$(UAPI_DIR)/miniinst,\
 	$(addprefix $(O)/$(UAPI_DIR)/,miniinst.o feeder.o evictor.o domain.o)))
+$(eval $(call usm_program,$(O)/$(UAPI_DIR)/trycalls,\
+	$(addprefix $(O)/$(UAPI_DIR)/,trycalls.o domain.o)))
 $(eval $(call usm_program,$(O)/$(UAPI_DIR)/uapitest,\
 	$(addprefix $(O)/$(UAPI_DIR)/,$(UAPI_TEST_OBJS))))
 
@@ -23,4 +25,4 @@ $(O)/$(UAPI_DIR)/uapitest.32: $(addprefix $(O)/$(UAPI_DIR)/m32/,$(UAPI_TEST_OBJS
 	@$(say) LD $@
 	$(Q)$(CC) -m32 -static -o $@ $^
 
-VM_PROGRAMS += $(addprefix $(O)/$(UAPI_DIR)/,miniinst uapitest uapitest.32)
+VM_PROGRAMS += $(addprefix $(O)/$(UAPI_DIR)/,miniinst trycalls uapitest uapitest.32)
