@@ -73,6 +73,23 @@ struct usm_domain *usm_domain_find(u64 id)
 	return found;
 }
 
+struct usm_domain *usm_domain_of_page(struct page *page, u32 *frame)
+{
+	struct usm_domain *domain, *found = NULL;
+
+	mutex_lock(&usm_registry_lock);
+	list_for_each_entry(domain, &usm_domains, list) {
+		mutex_lock(&domain->grow_lock);
+		if (usm_frame_of_page(domain, page, frame) && usm_domain_use(domain))
+			found = domain;
+		mutex_unlock(&domain->grow_lock);
+		if (found)
+			break;
+	}
+	mutex_unlock(&usm_registry_lock);
+	return found;
+}
+
 int usm_domain_list(struct usm_list *list)
 {
 	struct usm_list_entry *entries, *to;

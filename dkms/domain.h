@@ -8,6 +8,7 @@
 #include <linux/list.h>
 #include <linux/memcontrol.h>
 #include <linux/mutex.h>
+#include <linux/nodemask.h>
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
@@ -93,6 +94,8 @@ struct usm_domain {
 	atomic_t pick_hint;		/* block to look into first in fallback */
 	atomic64_t grow_wanted;
 	int grow_node;
+	nodemask_t nodes;		/* that the container may use, when its */
+	unsigned long nodes_seen;	/* tasks were looked at: jiffies | 1, or 0 */
 	bool limited;			/* growth failed and nothing was freed since */
 	unsigned long starved_seen;	/* when it was so last */
 	unsigned long unfed_seen;
@@ -131,6 +134,8 @@ void usm_domain_uninit(void);
 /* Returns a domain with a `ref` for the caller, or an error; may sleep. */
 struct usm_domain *usm_domain_bind(const struct usm_bind *bind, struct cgroup *cgroup);
 struct usm_domain *usm_domain_find(u64 id);
+/* Whose memory the page is, with a use of it for the caller, and which frame; or NULL. */
+struct usm_domain *usm_domain_of_page(struct page *page, u32 *frame);
 int usm_domain_release(u64 id);
 int usm_domain_list(struct usm_list *list);
 

@@ -40,6 +40,7 @@ struct usm_eviction {
 	u32 staging;
 	unsigned int count;
 	unsigned int sharers;
+	bool bad;			/* its memory is: nothing can be copied */
 	struct usm_sharer sharer[USM_SHARERS_MAX];
 	struct usm_space *found[USM_SHARERS_MAX];
 	/* Of each: what it will be known by, or is now. */
@@ -92,7 +93,7 @@ static bool usm_sharer_open(struct usm_eviction *ev, struct usm_space *space)
 	vma = vma_lookup(space->mm, addr);
 	sharer->bucket = usm_space_bucket(space, ev->page);
 	if (!sharer->bucket || !vma || vma->vm_private_data != space ||
-	    vma->vm_file != space->family->file || (vma->vm_flags & VM_LOCKED)) {
+	    vma->vm_file != space->family->file || ((vma->vm_flags & VM_LOCKED) && !ev->bad)) {
 		mmap_read_unlock(space->mm);
 		return false;
 	}
@@ -170,10 +171,10 @@ static unsigned int usm_sharers_agree(struct usm_eviction *ev)
 /* ----------------------------------------------------------------------- their pages */
 
 /* Nobody but page table entries of adopted memory and the module refers to the page. */
-static bool usm_evict_may(pte_t pte, struct page *page)
+static bool usm_evict_may(struct usm_eviction *ev, pte_t pte, struct page *page)
 {
 	return pte_present(pte) && pte_page(pte) == page &&
-	       page_count(page) == usm_page_refs(page) + 1 && !PageHWPoison(page);
+	       page_count(page) == usm_page_refs(page) + 1 && ev->bad == !!PageHWPoison(page);
 }
 
 static void usm_evict_mark_in(struct usm_eviction *ev, struct usm_sharer *sharer)
@@ -192,7 +193,7 @@ static void usm_evict_mark_in(struct usm_eviction *ev, struct usm_sharer *sharer
 		if (!usm_sharer_has(ev, sharer, i))
 			continue;
 		pte = *usm_table_pte(&table, at << PAGE_SHIFT);
-		if (!usm_evict_may(pte, usm_frame_page(ev->domain, ev->frame + i)))
+		if (!usm_evict_may(ev, pte, usm_frame_page(ev->domain, ev->frame + i)))
 			continue;
 		WRITE_ONCE(*slot, *slot | USM_SLOT_BUSY);
 		__assign_bit(i, sharer->clean, sharer->space->cow && !pte_dirty(pte));
@@ -232,18 +233,22 @@ static void usm_evict_copy(struct usm_eviction *ev, unsigned int i)
 
 	if (page_count(page) != 1)
 		return;
+	__set_bit(i, ev->gone);
+	if (ev->bad) {
+		ev->key[i] = usm_evicted_new_bad(ev->domain, ev->number[i], ev->sharers);
+		return;
+	}
 	ev->key[i] = usm_evicted_new(ev->domain, ev->number[i], page, ev->sharers);
 	content = kmap_local_page(page);
 	copy_page(usm_staging_page(&ev->domain->vault, ev->staging + i), content);
 	kunmap_local(content);
-	__set_bit(i, ev->gone);
 }
 
 static void usm_evict_tell(struct usm_eviction *ev, struct usm_space *space, unsigned int i)
 {
 	struct usm_staged *staged = ev->domain->vault.staging;
 
-	if (__test_and_set_bit(i, ev->told))
+	if (__test_and_set_bit(i, ev->told) || ev->bad)
 		return;
 	staged[ev->staging + i] = (struct usm_staged) {
 		.key = ev->key[i],
@@ -366,8 +371,10 @@ static int usm_evict_some(struct usm_eviction *ev)
 	ev->count = reserved;
 	if (usm_evict_mark(ev)) {
 		done = usm_evict_marked(ev);
-		trace_usm_evict(ev->sharer[0].space, ev->page, ev->frame, ev->count,
-				ev->sharers, done);
+		/* Of one that is lost the caller tells. */
+		if (!ev->bad)
+			trace_usm_evict(ev->sharer[0].space, ev->page, ev->frame, ev->count,
+					ev->sharers, done);
 	}
 	for (i = 0; i < reserved; i++)
 		if (!test_bit(i, ev->gone))
@@ -444,4 +451,29 @@ int usm_evict(struct usm_domain *domain, struct usm_port *port, u64 epoch,
 	       usm_evict_staged(domain, port, epoch, cmd) : -EPERM;
 	mutex_unlock(&domain->vault.staging_lock);
 	return done;
+}
+
+u64 usm_evict_bad(struct usm_domain *domain, u32 frame)
+{
+	struct usm_vault *vault = &domain->vault;
+	struct usm_eviction *ev;
+	u64 key = 0;
+
+	mutex_lock(&vault->staging_lock);
+	ev = usm_eviction(domain);
+	if (ev) {
+		struct usm_frame first = usm_frame_read(domain, frame);
+
+		ev->frame = frame;
+		ev->bad = true;
+		if (usm_eviction_gather(ev, first, 1)) {
+			usm_sharers_open(ev, first);
+			if (ev->sharers && usm_evict_some(ev) > 0)
+				key = ev->key[0];
+			usm_sharers_close(ev);
+		}
+		ev->bad = false;
+	}
+	mutex_unlock(&vault->staging_lock);
+	return key;
 }

@@ -33,6 +33,7 @@ struct usm_evicted_page {
 	bool homeless;		/* it came back, and there was no frame for it */
 	u8 wrong;		/* times that it came back wrong */
 	u8 asked;		/* armings that were asked for it in vain, and this one */
+	bool bad;		/* nobody ever had it: the frame that held it is bad */
 };
 
 #define USM_NO_FRAME		U32_MAX
@@ -101,6 +102,8 @@ int usm_evicted_reserve(struct usm_domain *domain);
 void usm_evicted_unreserve(struct usm_domain *domain, u32 number);
 /* It is, with this content, and so many slots will name it. Returns its key. */
 u64 usm_evicted_new(struct usm_domain *domain, u32 number, struct page *page, u32 refs);
+/* It is lost with its frame, and so many slots will say so. Returns its key. */
+u64 usm_evicted_new_bad(struct usm_domain *domain, u32 number, u32 refs);
 /* A frame that held, or should have held, what was evicted is free. */
 void usm_evicted_give_back(struct usm_domain *domain, u32 frame);
 /* Nothing names it any more; frame: USM_NO_FRAME or the one that holds it. */
@@ -113,6 +116,12 @@ int usm_restore(struct usm_domain *domain, struct usm_port *port, u64 epoch,
 		const struct usm_command *cmd);
 int usm_lose(struct usm_domain *domain, struct usm_port *port, u64 epoch,
 	     const struct usm_command *cmd);
+
+/*
+ * The frame's memory is bad: unmap the page that it holds, which is lost from then on.
+ * Returns its key; 0: it holds none, or somebody holds it for a moment. Sleeps.
+ */
+u64 usm_evict_bad(struct usm_domain *domain, u32 frame);
 
 /*
  * family.c: living spaces whose slot named the frame a moment ago, found by the `id` that

@@ -4,7 +4,9 @@
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
+#include "event.h"
 #include "frame.h"
+#include "trace.h"
 
 /* Blocks whose owners are in one page. */
 #define USM_OWNERS_BLOCKS	2
@@ -269,7 +271,25 @@ void usm_frame_retire(struct usm_domain *domain, u32 frame)
 	set_page_private(page, 0);
 	clear_bit(i, block->present);
 	usm_count_add(domain, USM_N_FRAMES, -1);
+	usm_count_add(domain, USM_N_BAD, 1);
 	put_page(page);
+	usm_event_post(domain, USM_EV_MEMORY_ERROR, 0, 0, frame, 1, 0);
+	trace_usm_memory_error(domain, frame, 0, 0, 0);
+}
+
+bool usm_frame_of_page(struct usm_domain *domain, struct page *page, u32 *frame)
+{
+	/* Of a page that is not ours it is anything. */
+	u32 maybe = usm_page_frame(page), i = maybe & (USM_BLOCK_FRAMES - 1);
+	struct usm_block *block;
+
+	if (maybe >= domain->capacity)
+		return false;
+	block = usm_frame_block(domain, maybe);
+	if (!block || !test_bit(i, block->present) || usm_block_page(block, i) != page)
+		return false;
+	*frame = maybe;
+	return true;
 }
 
 /* --------------------------------------------------------------------- claims */

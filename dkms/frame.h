@@ -203,6 +203,8 @@ void usm_block_show_none(struct usm_block *block, unsigned int i);
 void usm_frame_set_shared(struct usm_domain *domain, u32 frame, u32 space);
 /* ... and not by `space`, if that is what it says, but `by`. */
 void usm_frame_shared_by(struct usm_domain *domain, u32 frame, u32 space, u32 by);
+/* Which frame of the domain the page is, if any; under grow_lock. */
+bool usm_frame_of_page(struct usm_domain *domain, struct page *page, u32 *frame);
 /* Claimed, and its memory is broken: never used again. */
 void usm_frame_retire(struct usm_domain *domain, u32 frame);
 /* How many of a run's first frames are not free. */

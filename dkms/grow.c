@@ -7,6 +7,8 @@
 #include "domain.h"
 #include "frame.h"
 #include "grow.h"
+#include "node.h"
+#include "supply.h"
 #include "trace.h"
 
 /*
@@ -91,8 +93,12 @@ static void usm_block_fill(struct usm_domain *domain, struct usm_block *block, u
 	trace_usm_grow(domain, index * USM_BLOCK_FRAMES + i, count, block->shown->node);
 }
 
-/* First block with room for an aligned run of `count`; -1: none below capacity. */
-static long usm_grow_find(struct usm_domain *domain, unsigned int count, unsigned int *at)
+/*
+ * First block with room for an aligned run of `count`, without memory of another node
+ * than `node` unless that is NUMA_NO_NODE; -1: none below capacity.
+ */
+static long usm_grow_find(struct usm_domain *domain, unsigned int count, int node,
+			  unsigned int *at)
 {
 	u32 blocks = DIV_ROUND_UP(domain->capacity, USM_BLOCK_FRAMES), index;
 
@@ -108,6 +114,9 @@ static long usm_grow_find(struct usm_domain *domain, unsigned int count, unsigne
 				return index;
 			continue;
 		}
+		if (node != NUMA_NO_NODE && block->shown->node != node &&
+		    !bitmap_empty(block->present, USM_BLOCK_FRAMES))
+			continue;
 		i = bitmap_find_next_zero_area(block->present, end, 0, count, count - 1);
 		if (i + count <= end) {
 			*at = i;
@@ -127,7 +136,9 @@ static int usm_grow_place(struct usm_domain *domain, struct page *page, unsigned
 
 	if (usm_frames_there(domain) + count > READ_ONCE(domain->ceiling))
 		return -ENOSPC;
-	index = usm_grow_find(domain, count, &at);
+	index = usm_grow_find(domain, count, page_to_nid(page), &at);
+	if (index < 0)
+		index = usm_grow_find(domain, count, NUMA_NO_NODE, &at);
 	if (index < 0)
 		return -ENOSPC;
 	/* Memory that was had for the frame must not fail for its 12 bytes. */
@@ -143,7 +154,9 @@ static int usm_grow_place(struct usm_domain *domain, struct page *page, unsigned
 		WRITE_ONCE(block->shown->run,
 			   min_t(unsigned int, order, block->shown->run ?: order));
 	}
-	WRITE_ONCE(block->shown->node, page_to_nid(page));
+	/* A block says one node, also where there was no other room. */
+	if (bitmap_empty(block->present, USM_BLOCK_FRAMES))
+		WRITE_ONCE(block->shown->node, page_to_nid(page));
 	split_page(page, order);
 	if (index >= domain->top) {
 		WRITE_ONCE(domain->top, index + 1);
@@ -172,7 +185,7 @@ static int usm_grow_by(struct usm_domain *domain, unsigned int order, int node, 
 	if (usm_frames_there(domain) + (1u << order) > READ_ONCE(domain->ceiling))
 		return -ENOSPC;
 	old = set_active_memcg(domain->memcg);
-	page = alloc_pages_node(node, gfp, order);
+	page = usm_node_alloc(domain, node, gfp, order);
 	set_active_memcg(old);
 	if (!page)
 		return -ENOMEM;
@@ -200,12 +213,34 @@ static void usm_grow_limit(struct usm_domain *domain, enum usm_limit limit, u64 
 	usm_domain_kick(domain);
 }
 
+/* What is free and should not be here: the cpuset was changed, or is known only now. */
+static void usm_grow_leave_nodes(struct usm_domain *domain)
+{
+	u32 blocks = READ_ONCE(domain->top), index;
+
+	if (nodes_equal(domain->nodes, node_states[N_MEMORY]))
+		return;
+	for (index = 0; index < blocks; index++) {
+		struct usm_block *block = READ_ONCE(domain->blocks[index]);
+
+		if (!block || usm_node_allowed(domain, block->shown->node) ||
+		    bitmap_empty(block->present, USM_BLOCK_FRAMES))
+			continue;
+		usm_supply_let_go(domain);
+		usm_grow_shrink(domain, index * USM_BLOCK_FRAMES, USM_BLOCK_FRAMES,
+				USM_SHRINK_NODE);
+		cond_resched();
+	}
+}
+
 static void usm_grow_work(struct work_struct *work)
 {
 	struct usm_domain *domain = container_of(work, struct usm_domain, grow_work);
 	unsigned int try = 0;
 	s64 wanted;
 
+	if (usm_nodes_update(domain))
+		usm_grow_leave_nodes(domain);
 	while ((wanted = atomic64_read(&domain->grow_wanted)) > 0) {
 		unsigned int order = usm_grow_orders[try];
 		enum usm_limit limit = USM_LIMIT_HOST;
@@ -237,6 +272,8 @@ static void usm_grow_work(struct work_struct *work)
 			continue;
 		if (got == -ENOSPC)
 			limit = USM_LIMIT_CEILING;
+		else if (limit == USM_LIMIT_HOST && READ_ONCE(domain->grow_node) != NUMA_NO_NODE)
+			limit = USM_LIMIT_NODE;
 		else if (limit == USM_LIMIT_HOST && !usm_grow_has_room(domain, USM_BLOCK_FRAMES))
 			limit = USM_LIMIT_CGROUP;
 		atomic64_set(&domain->grow_wanted, 0);
@@ -255,6 +292,9 @@ int usm_grow_ask(struct usm_domain *domain, u32 frames, int node)
 		usm_grow_limit(domain, USM_LIMIT_CEILING, frames);
 		return -ENOSPC;
 	}
+	/* What is still to come would be of the wrong one. */
+	if (atomic64_read(&domain->grow_wanted) > 0 && READ_ONCE(domain->grow_node) != node)
+		return -EBUSY;
 	WRITE_ONCE(domain->grow_node, node);
 	atomic64_add(frames, &domain->grow_wanted);
 	queue_work(usm_wq, &domain->grow_work);
@@ -268,6 +308,7 @@ int usm_grow_first(struct usm_domain *domain)
 	bool charged;
 	u32 frame;
 
+	usm_nodes_update(domain);
 	for (i = 0; i < ARRAY_SIZE(usm_grow_orders) && got < 0; i++)
 		got = usm_grow_by(domain, usm_grow_orders[i], NUMA_NO_NODE, USM_GFP_AHEAD,
 				  &frame);
@@ -411,6 +452,7 @@ void usm_grow_tidy(struct usm_domain *domain)
 void usm_grow_init(struct usm_domain *domain)
 {
 	domain->grow_node = NUMA_NO_NODE;
+	domain->nodes = node_states[N_MEMORY];
 	INIT_WORK(&domain->grow_work, usm_grow_work);
 	INIT_DELAYED_WORK(&domain->tidy_work, usm_tidy_work);
 }

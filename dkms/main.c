@@ -12,6 +12,7 @@
  * fault   first touch                  cow     write to a shared page
  * fork    sharing                      limbo   frames somebody still holds
  * oom     the ceiling reached          pte     page tables
+ * mce     memory errors
  * guard   guard regions               trace   what tracing tools see
  */
 #include <linux/module.h>
@@ -19,6 +20,7 @@
 #include "adopt.h"
 #include "dev.h"
 #include "domain.h"
+#include "mce.h"
 #include "shrink.h"
 #include "space.h"
 
@@ -41,6 +43,7 @@ static int __init usm_init(void)
 	err = usm_dev_init();
 	if (err)
 		goto uninit_adopt;
+	usm_mce_init();
 	pr_info("version " USM_VERSION ", ABI %d\n", USM_ABI);
 	return 0;
 
@@ -58,6 +61,7 @@ uninit_shrink:
 /* Domains, spaces, files and descriptors hold the module: none is left. */
 static void __exit usm_exit(void)
 {
+	usm_mce_uninit();
 	usm_dev_uninit();
 	usm_adopt_uninit();
 	usm_space_uninit();

@@ -43,7 +43,7 @@ static bool usm_restore_begin(struct usm_vault *vault, u32 number, u32 generatio
 	*was = shown->state;
 	begun = shown->generation == generation &&
 		(shown->state == USM_EVICTED_AWAY || shown->state == USM_EVICTED_WANTED ||
-		 shown->state == USM_EVICTED_LOST);
+		 shown->state == USM_EVICTED_LOST) && !usm_evicted_page(vault, number)->bad;
 	if (begun) {
 		WRITE_ONCE(shown->state, USM_EVICTED_COMING);
 		usm_evicted_page(vault, number)->homeless = false;
@@ -192,6 +192,7 @@ struct usm_refault {
 };
 
 enum usm_refault_next { USM_REFAULT_AGAIN, USM_REFAULT_MAP, USM_REFAULT_WAIT, USM_REFAULT_LOST,
+			USM_REFAULT_BAD,
 			USM_REFAULT_OOM };
 
 static unsigned int usm_refault_most(struct usm_domain *domain)
@@ -293,7 +294,7 @@ static enum usm_refault_next usm_refault_ask(struct vm_fault *vmf, struct usm_re
 	if (shown->state == USM_EVICTED_READY) {
 		next = USM_REFAULT_MAP;
 	} else if (shown->state == USM_EVICTED_LOST) {
-		next = USM_REFAULT_LOST;
+		next = evicted->bad ? USM_REFAULT_BAD : USM_REFAULT_LOST;
 	} else if ((shown->state == USM_EVICTED_AWAY || shown->state == USM_EVICTED_WANTED) &&
 		   evicted->epoch != (u32)refault->epoch) {
 		evicted->asked = shown->state == USM_EVICTED_AWAY ? 1 :
@@ -580,6 +581,9 @@ vm_fault_t usm_refault(struct vm_fault *vmf, struct usm_space *space,
 		return usm_refault_wait(vmf, &refault);
 	case USM_REFAULT_LOST:
 		return usm_space_sigbus(space, USM_SIGBUS_WRONG);
+	case USM_REFAULT_BAD:
+		usm_space_sigbus(space, USM_SIGBUS_MEMORY);
+		return VM_FAULT_HWPOISON;
 	case USM_REFAULT_OOM:
 		return VM_FAULT_OOM;
 	case USM_REFAULT_AGAIN:

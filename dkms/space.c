@@ -634,6 +634,7 @@ vm_fault_t usm_space_sigbus(struct usm_space *space, enum usm_sigbus_why why)
 		[USM_SIGBUS_FORK] = "its fork could not copy all pages",
 		[USM_SIGBUS_NOBODY] = "an evicted page, and nobody has it",
 		[USM_SIGBUS_WRONG] = "an evicted page is lost",
+		[USM_SIGBUS_MEMORY] = "the page's memory is bad",
 	};
 
 	usm_count_add(space->domain, USM_N_SIGBUS, 1);

@@ -232,6 +232,7 @@ enum usm_sigbus_why {
 	USM_SIGBUS_FORK,	/* its fork could not copy all pages */
 	USM_SIGBUS_NOBODY,	/* an evicted page, and nobody has it */
 	USM_SIGBUS_WRONG,	/* an evicted page is lost */
+	USM_SIGBUS_MEMORY,	/* its memory was bad */
 };
 
 /* Log and count a fault that cannot be answered; returns VM_FAULT_SIGBUS. */

@@ -77,4 +77,5 @@ void usm_stat_fill(struct usm_domain *domain, struct usm_stat *stat)
 	stat->upcalls = usm_gauge(domain, USM_N_UPCALLS);
 	stat->resolved = usm_gauge(domain, USM_N_RESOLVED);
 	stat->declined = usm_gauge(domain, USM_N_DECLINED);
+	stat->frames_bad = usm_gauge(domain, USM_N_BAD);
 }

@@ -58,6 +58,7 @@ enum usm_counter {
 	USM_N_UPCALLS,
 	USM_N_RESOLVED,
 	USM_N_DECLINED,
+	USM_N_BAD,
 	USM_N_COUNTERS
 };
 

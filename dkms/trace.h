@@ -29,9 +29,11 @@ TRACE_DEFINE_ENUM(USM_FALLBACK_DISARMED);
 TRACE_DEFINE_ENUM(USM_SHRINK_COMMAND);
 TRACE_DEFINE_ENUM(USM_SHRINK_PRESSURE);
 TRACE_DEFINE_ENUM(USM_SHRINK_IDLE);
+TRACE_DEFINE_ENUM(USM_SHRINK_NODE);
 TRACE_DEFINE_ENUM(USM_LIMIT_CEILING);
 TRACE_DEFINE_ENUM(USM_LIMIT_CGROUP);
 TRACE_DEFINE_ENUM(USM_LIMIT_HOST);
+TRACE_DEFINE_ENUM(USM_LIMIT_NODE);
 TRACE_DEFINE_ENUM(USM_SIGBUS_FORK);
 TRACE_DEFINE_ENUM(USM_SIGBUS_NOBODY);
 TRACE_DEFINE_ENUM(USM_SIGBUS_WRONG);
@@ -53,19 +55,22 @@ TRACE_DEFINE_ENUM(USM_SIGBUS_WRONG);
 	__print_symbolic(why,						\
 		{ USM_SHRINK_COMMAND,	"command" },			\
 		{ USM_SHRINK_PRESSURE,	"pressure" },			\
-		{ USM_SHRINK_IDLE,	"idle" })
+		{ USM_SHRINK_IDLE,	"idle" },			\
+		{ USM_SHRINK_NODE,	"node" })
 
 #define usm_show_limit(limit)						\
 	__print_symbolic(limit,						\
 		{ USM_LIMIT_CEILING,	"ceiling" },			\
 		{ USM_LIMIT_CGROUP,	"cgroup" },			\
-		{ USM_LIMIT_HOST,	"host" })
+		{ USM_LIMIT_HOST,	"host" },			\
+		{ USM_LIMIT_NODE,	"node" })
 
 #define usm_show_sigbus(why)						\
 	__print_symbolic(why,						\
 		{ USM_SIGBUS_FORK,	"fork" },			\
 		{ USM_SIGBUS_NOBODY,	"nobody" },			\
-		{ USM_SIGBUS_WRONG,	"wrong" })
+		{ USM_SIGBUS_WRONG,	"wrong" },			\
+		{ USM_SIGBUS_MEMORY,	"memory" })
 
 /* ------------------------------------------------------------ domain, instance */
 
@@ -270,6 +275,27 @@ TRACE_EVENT(usm_sigbus,
 	),
 	TP_printk("domain=%llu space=%u why=%s", __entry->domain, __entry->space,
 		  usm_show_sigbus(__entry->why))
+);
+
+TRACE_EVENT(usm_memory_error,
+	TP_PROTO(const struct usm_domain *domain, u32 frame, u32 space, u64 page, u64 key),
+	TP_ARGS(domain, frame, space, page, key),
+	TP_STRUCT__entry(
+		__field(u64, domain)
+		__field(u64, page)
+		__field(u64, key)
+		__field(u32, frame)
+		__field(u32, space)
+	),
+	TP_fast_assign(
+		__entry->domain = domain->id;
+		__entry->page = page;
+		__entry->key = key;
+		__entry->frame = frame;
+		__entry->space = space;
+	),
+	TP_printk("domain=%llu frame=%u space=%u page=%#llx key=%#llx", __entry->domain,
+		  __entry->frame, __entry->space, __entry->page, __entry->key)
 );
 
 TRACE_EVENT(usm_oom_kill,

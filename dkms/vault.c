@@ -156,23 +156,48 @@ void usm_evicted_unreserve(struct usm_domain *domain, u32 number)
 	ida_free(&domain->vault.ids, number);
 }
 
-u64 usm_evicted_new(struct usm_domain *domain, u32 number, struct page *page, u32 refs)
+/* Nobody else looks at a number that is not in use. */
+static u64 usm_evicted_new_key(struct usm_vault *vault, u32 number)
+{
+	struct usm_evicted *shown = usm_evicted_shown(vault, number);
+
+	WRITE_ONCE(shown->generation, shown->generation + 1);
+	return usm_evicted_key(vault, number);
+}
+
+static void usm_evicted_begin(struct usm_domain *domain, u32 number,
+			      const struct usm_evicted_page *page, enum usm_evicted_state state)
 {
 	struct usm_vault *vault = &domain->vault;
-	struct usm_evicted *shown = usm_evicted_shown(vault, number);
-	u64 key, tag;
 
-	/* Nobody else looks at a number that is not in use. */
-	WRITE_ONCE(shown->generation, shown->generation + 1);
-	key = usm_evicted_key(vault, number);
-	tag = usm_evicted_tag(vault, page, key);
 	spin_lock(&vault->lock);
-	*usm_evicted_page(vault, number) = (struct usm_evicted_page) {
-		.tag = tag, .refs = refs, .frame = USM_NO_FRAME,
-	};
-	WRITE_ONCE(shown->state, USM_EVICTED_AWAY);
+	*usm_evicted_page(vault, number) = *page;
+	WRITE_ONCE(usm_evicted_shown(vault, number)->state, state);
 	spin_unlock(&vault->lock);
 	usm_count_add(domain, USM_N_EVICTED, 1);
+}
+
+u64 usm_evicted_new(struct usm_domain *domain, u32 number, struct page *page, u32 refs)
+{
+	u64 key = usm_evicted_new_key(&domain->vault, number);
+	struct usm_evicted_page evicted = {
+		.tag = usm_evicted_tag(&domain->vault, page, key),
+		.refs = refs,
+		.frame = USM_NO_FRAME,
+	};
+
+	usm_evicted_begin(domain, number, &evicted, USM_EVICTED_AWAY);
+	return key;
+}
+
+u64 usm_evicted_new_bad(struct usm_domain *domain, u32 number, u32 refs)
+{
+	struct usm_evicted_page evicted = {
+		.refs = refs, .frame = USM_NO_FRAME, .bad = true,
+	};
+	u64 key = usm_evicted_new_key(&domain->vault, number);
+
+	usm_evicted_begin(domain, number, &evicted, USM_EVICTED_LOST);
 	return key;
 }
 

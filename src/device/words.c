@@ -119,6 +119,7 @@ const struct usm_stat_field usm_stat_fields[] = {
 	FIELD(upcalls),
 	FIELD(resolved),
 	FIELD(declined),
+	FIELD(frames_bad),
 	{ .name = NULL },
 };
 

@@ -105,7 +105,8 @@ static void handle(struct usm_engine *engine, const struct usm_event *event)
 	case USM_EV_LIMIT:
 		engine->runtime.growing = false;
 		usm_growth_limited(&engine->growth, engine->runtime.now);
-		pressure(engine, (uint32_t)event->arg, event->count);
+		pressure(engine, event->arg == USM_LIMIT_NODE ? USM_PRESSURE_NODE :
+			 (uint32_t)event->arg, event->count);
 		break;
 	case USM_EV_SUPPLY_LOW:
 		/* What is wanted is seen in the ring; that somebody faults is news. */
@@ -141,6 +142,16 @@ static void handle(struct usm_engine *engine, const struct usm_event *event)
 	case USM_EV_LOST:
 		usm_journal_write(LOG_ERR, USM_MSG_PAGE_LOST, "an evicted page is lost: the "
 				  "process that needs it gets SIGBUS");
+		break;
+	case USM_EV_MEMORY_ERROR:
+		if (event->arg) {
+			usm_journal_write(LOG_ERR, USM_MSG_PAGE_LOST, "a page is lost, since its "
+					  "memory is bad: the process that needs it gets SIGBUS");
+			break;
+		}
+		refresh(engine, event);
+		if (policy->shrunk)
+			policy->shrunk(engine->state, event->frame, event->count);
 		break;
 	case USM_EV_FALLBACK:
 		usm_engine_fell(engine, (uint32_t)event->arg);

@@ -12,6 +12,8 @@ $(eval $(call usm_program,$(O)/$(UAPI_DIR)/miniinst,\
 	$(addprefix $(O)/$(UAPI_DIR)/,miniinst.o feeder.o evictor.o domain.o)))
 $(eval $(call usm_program,$(O)/$(UAPI_DIR)/many,\
 	$(addprefix $(O)/$(UAPI_DIR)/,many.o feeder.o domain.o)))
+$(eval $(call usm_program,$(O)/$(UAPI_DIR)/trycalls,\
+	$(addprefix $(O)/$(UAPI_DIR)/,trycalls.o domain.o)))
 $(eval $(call usm_program,$(O)/$(UAPI_DIR)/uapitest,\
 	$(addprefix $(O)/$(UAPI_DIR)/,$(UAPI_TEST_OBJS))))
 $(eval $(call usm_program,$(O)/$(UAPI_DIR)/hostile,\
@@ -28,4 +30,5 @@ $(O)/$(UAPI_DIR)/uapitest.32: $(addprefix $(O)/$(UAPI_DIR)/m32/,$(UAPI_TEST_OBJS
 	@$(say) LD $@
 	$(Q)$(CC) -m32 -static -o $@ $^
 
-VM_PROGRAMS += $(addprefix $(O)/$(UAPI_DIR)/,hostile many miniinst strike uapitest uapitest.32)
+VM_PROGRAMS += $(addprefix $(O)/$(UAPI_DIR)/,hostile many miniinst strike trycalls uapitest \
+	uapitest.32)

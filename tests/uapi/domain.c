@@ -197,7 +197,7 @@ const char *domain_state_name(uint32_t state)
 	F(oom_kills) F(events) F(events_lost) F(arms) F(brk_refused)	\
 	F(evicted) F(evictions) F(refaults) F(corrupt) F(refaults_ahead)	\
 	F(sampled) F(sampled_young) F(unshared) F(mode) F(upcalls)	\
-	F(resolved) F(declined)
+	F(resolved) F(declined) F(frames_bad)
 
 void domain_stat_print(FILE *file, const struct usm_stat *stat)
 {

@@ -155,7 +155,8 @@ void evictor_evict(struct evictor *e, uint32_t pages)
 		command.generation = USM_FRAME_GENERATION(&frame);
 		r = domain_command(e->domain, &command);
 		done += count;
-		if (r < 0 && r != -ESTALE)
+		/* What there was no memory for has its turn again. */
+		if (r < 0 && r != -ESTALE && r != -ENOMEM)
 			errx(DOMAIN_EXIT_FAILURE, "evict: %s", strerror(-r));
 		for (uint32_t i = 0; r > 0 && i < count; i++)
 			if (e->staged[i].key)

@@ -18,6 +18,7 @@ void feeder_init(struct feeder *feeder, struct domain *domain, uint32_t grow_ste
 	*feeder = (struct feeder){
 		.domain = domain,
 		.grow_step = grow_step,
+		.node = -1,
 		.run = run,
 		.zero = zero,
 		.offered = calloc(domain->frames, 1),
@@ -247,7 +248,7 @@ void feeder_grow(struct feeder *feeder)
 	struct usm_command command = {
 		.op = USM_CMD_GROW,
 		.count = feeder->grow_step,
-		.node = -1,
+		.node = feeder->node,
 	};
 	struct usm_stat stat;
 	int r;

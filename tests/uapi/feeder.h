@@ -18,6 +18,7 @@ struct feeder {
 	struct domain *domain;
 	bool zero;		/* zero frames before they are offered */
 	uint32_t grow_step;	/* frames; 0: never grow */
+	int32_t node;		/* to grow from; -1: any */
 	uint32_t run;		/* frames in one entry at most */
 
 	uint8_t *offered;	/* by frame: lies in a ring, or may still be taken */

@@ -143,6 +143,7 @@ AT(usm_stat, unshared, 432);
 AT(usm_stat, mode, 440);
 AT(usm_stat, upcalls, 448);
 AT(usm_stat, declined, 464);
+AT(usm_stat, frames_bad, 472);
 SIZE(usm_staged, 32);
 SIZE(usm_evicted, 8);
 

@@ -38,6 +38,7 @@ struct options {
 	uint64_t ceiling_mib;
 	uint64_t reserve_mib;
 	unsigned long grow_mib;
+	int node;		/* -1: any */
 	unsigned int order;
 	unsigned int small_order;
 	unsigned long small_pages;
@@ -84,6 +85,7 @@ static void usage(FILE *file)
 	      "  --small-pages N        so many pages (default 0)\n"
 	      "  --reserve-mib N        leave this much below memory.max (default 0)\n"
 	      "  --grow-mib N           grow in steps of N (default 16; 0: never)\n"
+	      "  --node N               grow from this NUMA node\n"
 	      "  --deadline-ms N        (default: the module's)\n"
 	      "  --run N                frames in one supply entry at most (default 512)\n"
 	      "  --zero                 zero frames before they are supplied\n"
@@ -115,7 +117,7 @@ static unsigned long number_or_die(const char *text, unsigned long max)
 
 static void options_parse(struct options *o, int argc, char **argv)
 {
-	enum { CGROUP = 256, CEILING, ORDER, RESERVE, GROW, DEADLINE, RUN, ZERO,
+	enum { CGROUP = 256, CEILING, ORDER, RESERVE, GROW, NODE, DEADLINE, RUN, ZERO,
 	       NO_ARM, NO_SUPPLY, NO_REARM, SMALL_ORDER, SMALL_PAGES, STALL, RESUME, MOVE_SELF, LEAKCHECK,
 	       EVICT, KEEP, VERBOSE, HELP };
 	static const struct option table[] = {
@@ -126,6 +128,7 @@ static void options_parse(struct options *o, int argc, char **argv)
 		{ "small-pages", required_argument, NULL, SMALL_PAGES },
 		{ "reserve-mib", required_argument, NULL, RESERVE },
 		{ "grow-mib", required_argument, NULL, GROW },
+		{ "node", required_argument, NULL, NODE },
 		{ "deadline-ms", required_argument, NULL, DEADLINE },
 		{ "run", required_argument, NULL, RUN },
 		{ "zero", no_argument, NULL, ZERO },
@@ -153,6 +156,7 @@ static void options_parse(struct options *o, int argc, char **argv)
 		case SMALL_PAGES: o->small_pages = number_or_die(optarg, 1u << 31); break;
 		case RESERVE:	o->reserve_mib = number_or_die(optarg, 1 << 22); break;
 		case GROW:	o->grow_mib = number_or_die(optarg, 1 << 20); break;
+		case NODE:	o->node = (int)number_or_die(optarg, 1023); break;
 		case DEADLINE:	o->deadline_ms = number_or_die(optarg, USM_MAX_DEADLINE_MS); break;
 		case RUN:	o->run = number_or_die(optarg, USM_MAX_RUN); break;
 		case ZERO:	o->zero = true; break;
@@ -459,7 +463,7 @@ int main(int argc, char **argv)
 {
 	struct options options = {
 		.grow_mib = 16, .order = 4, .run = USM_MAX_RUN,
-		.stall_ms = -1, .resume_ms = -1,
+		.node = -1, .stall_ms = -1, .resume_ms = -1,
 		.arm = true, .supply = true, .rearm = true,
 	};
 	struct run run = { .options = &options };
@@ -472,6 +476,7 @@ int main(int argc, char **argv)
 	domain_bind_or_die(&run);
 	feeder_init(&run.feeder, &run.domain, options.grow_mib * PAGES_PER_MIB,
 		    options.run, options.zero);
+	run.feeder.node = options.node;
 
 	sigemptyset(&forwarded);
 	sigaddset(&forwarded, SIGINT);

@@ -262,6 +262,7 @@ enum usm_pressure_kind {
 	USM_PRESSURE_CGROUP = 2,  /* ... at memory.max of its cgroup or of an ancestor */
 	USM_PRESSURE_HOST = 3,	  /* ... for want of memory on the host */
 	USM_PRESSURE_RECLAIM = 4, /* the kernel took free frames back */
+	USM_PRESSURE_NODE = 5,	  /* growth ended for want of memory on the node that was asked for */
 };
 
 struct usm_pressure_note {

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # timeout: 180
+# kmsg-allow: Hardware Error|mce: |Memory failure|has bad memory and is given up|hwpoison
 #
 # The tracepoints tell what the counters count: each event of the system usm appears,
 # and what its fields say adds up to what the module counted, to the page.
@@ -162,6 +163,21 @@ assert_ok "$PROGRAMS/uapitest" "$cgroup" port command evict sample upcall >said
 sed -n 's/.* \(usm_[a-z_]*\): /\1 /p' "$tracing/trace" >>all
 assert_match 'restores' "$(grep ^usm_restore all)" ' key=0x[0-9a-f]{9,} result=-74$'
 assert_match 'shrinking' "$(grep ^usm_shrink all)" ' why=command$'
+
+# Memory errors, where the kernel decodes them.
+if modprobe mce-inject 2>/dev/null; then
+	[ -d /sys/kernel/debug/mce-inject ] || mount -t debugfs debugfs /sys/kernel/debug
+	: >"$tracing/trace"
+	"$PROGRAMS/miniinst" --cgroup "$cgroup" --ceiling-mib 64 --leakcheck --deadline-ms 10000 -- \
+		"$PROGRAMS/memerror" >said 2>stat || fail "exit $?: $(cat said stat)"
+	sed -n 's/.* \(usm_[a-z_]*\): /\1 /p' "$tracing/trace" >trace
+	cat trace >>all
+	assert_ge 'pages lost' "$(grep -c '^usm_memory_error .* key=0x[0-9a-f]\{9,\}$' trace)" 4
+	assert_eq 'frames lost' "$(grep -c '^usm_memory_error .* key=0$' trace)" "$(number frames_bad)"
+	rmmod mce-inject
+else
+	events=$(echo "$events" | sed 's/ *usm_memory_error//')
+fi
 
 for event in $events; do
 	grep -q "^$event domain=" all || fail "$event never appeared"

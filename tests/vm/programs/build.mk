@@ -66,8 +66,8 @@ VM_PROGRAMS += $(PROG_OUT)/differences.dynamic $(PROG_OUT)/differences.32 src/ma
 
 # ---------------------------------------------------------------- small programs
 
-PROG_SMALL	:= cachefill faultcount fillmem forkload hotset leakcheck oomcheck overfill pssum \
-		   poison shadowfork
+PROG_SMALL	:= allocload cachefill faultcount fillmem forkload hotset leakcheck memerror nodeof \
+		   oomcheck overfill pssum poison shadowfork
 
 $(eval $(call usm_room,$(PROG_DIR),,,$(PROG_FLAGS)))
 $(foreach p,$(PROG_SMALL),$(eval $(call usm_program,$(PROG_OUT)/$(p),\

@@ -131,7 +131,8 @@ enum usm_frame_state {
 
 struct usm_frame_block {
 	__u8 run;		/* log2 of the aligned physical runs that frames lie in */
-	__u8 node;		/* NUMA node */
+	__u8 node;		/* NUMA node; of a few frames, where the ceiling left no other
+				 * room, that of those beside them */
 	__u16 pad;
 };
 
@@ -228,18 +229,23 @@ enum usm_event_type {
 	 * it could map, this one included; frame: the CPU that it came from; flags:
 	 * USM_FAULT_*. */
 	USM_EV_FAULT = 18,
+	/* frame: its memory is bad. arg, space, page: the page that it held is lost, and has
+	 * the key `arg` from now on; who touches it gets SIGBUS. arg 0: the frame is NONE. */
+	USM_EV_MEMORY_ERROR = 19,
 };
 
 enum usm_limit {
 	USM_LIMIT_CEILING = 1,	/* the domain's own */
 	USM_LIMIT_CGROUP = 2,	/* memory.max less the reserve, of it or an ancestor */
 	USM_LIMIT_HOST = 3,	/* the host is short of memory */
+	USM_LIMIT_NODE = 4,	/* the node that was asked for is, or the container may not use it */
 };
 
 enum usm_shrink_why {
 	USM_SHRINK_COMMAND = 1,
 	USM_SHRINK_PRESSURE = 2,	/* reclaim in the cgroup or on the host */
 	USM_SHRINK_IDLE = 3,
+	USM_SHRINK_NODE = 4,		/* of a node that the container may not use */
 };
 
 enum usm_fallback_why {
@@ -460,7 +466,9 @@ struct usm_tune {
 
 enum usm_command_op {
 	/* Ask for `count` more frames, in the background; ends with EV_GROWN or
-	 * EV_LIMIT. -ENOSPC: at the ceiling. */
+	 * EV_LIMIT. -ENOSPC: at the ceiling. Of a node, that node's and no other's; -EBUSY:
+	 * growth from another one, or from any, is under way. Never from a node that
+	 * cpuset.mems keeps all tasks of the container from. */
 	USM_CMD_GROW = 1,
 	/* Give frames back to the host. result: how many of the run were FREE
 	 * and are NONE now. */
@@ -608,6 +616,7 @@ struct usm_stat {
 	__u64 upcalls;			/* faults that asked the instance */
 	__u64 resolved;			/* frames that they got for it */
 	__u64 declined;			/* that it left to the module */
+	__u64 frames_bad;		/* given up, since their memory is bad */
 };
 
 #define USM_MAX_STORES		8

@@ -33,6 +33,9 @@ extern const struct probe node_probes[];
 extern const struct probe limit_probes[];
 extern const struct probe reach_probes[];
 
+/* Private anonymous memory that was mapped before the process came into its cgroup. */
+extern char *area_early;
+
 /* The cgroup whose leaf this process is in; its files are read only. */
 extern const char *probe_cgroup;
 

@@ -52,6 +52,12 @@ static void mode_of_stack(long argument)
 	mode_tell(&local);
 }
 
+/* By main(), in neither cgroup. */
+static void mode_of_early(long argument)
+{
+	mode_tell(area_early);
+}
+
 static void heap(long length)
 {
 	tell_call(sbrk(length) == (void *)-1 ? -1 : 0);
@@ -84,6 +90,9 @@ const struct probe kind_probes[] = {
 	{ "mmap with MAP_GROWSDOWN", mode_of, MAP_PRIVATE | MAP_GROWSDOWN },
 	{ "mmap with MAP_SHARED", mode_of, MAP_SHARED },
 	{ "mmap of /dev/zero", mode_of_dev_zero, 0 },
+	/* Without pages of its own: none are set aside. */
+	{ "mmap with MAP_HUGETLB", mode_of, MAP_PRIVATE | MAP_HUGETLB | MAP_NORESERVE },
+	{ "mapped before the process came in", mode_of_early, 0 },
 	{ "data of the program", mode_of_data, 0 },
 	{ "main stack", mode_of_stack, 0 },
 	{ "sbrk of 1 MiB", heap, MIB },

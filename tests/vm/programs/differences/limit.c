@@ -46,10 +46,28 @@ static void committed(long argument)
 	     "counted" : "not counted");
 }
 
+#define OVERCOMMIT	"/proc/sys/vm/overcommit_memory"
+
+/* As much as all together may have. */
+static void map_beyond_commit(long argument)
+{
+	size_t length = (size_t)file_value("/proc/meminfo", "CommitLimit") * 1024;
+	char *area;
+	int error;
+
+	file_write(OVERCOMMIT, "2");
+	area = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	error = errno;
+	file_write(OVERCOMMIT, "0");
+	errno = error;
+	tell_call(area == MAP_FAILED ? -1 : 0);
+}
+
 const struct probe limit_probes[] = {
 	{ "mmap beyond RLIMIT_DATA", map_beyond, RLIMIT_DATA },
 	{ "mmap beyond RLIMIT_AS", map_beyond, RLIMIT_AS },
 	{ "mlock beyond RLIMIT_MEMLOCK", lock_beyond, 0 },
 	{ "mmap in Committed_AS", committed, 0 },
+	{ "mmap beyond the commit limit, vm.overcommit_memory 2", map_beyond_commit, 0 },
 	{ 0 }
 };

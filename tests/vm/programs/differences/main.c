@@ -25,6 +25,7 @@ static bool adopted;		/* what this run is about */
 static char *told;		/* shared with the process of the probe */
 static const char *probe_what;
 const char *probe_cgroup;
+char *area_early;
 
 void tell(const char *fmt, ...)
 {
@@ -250,6 +251,7 @@ int main(int argc, char **argv)
 	if (argc != 3)
 		errx(2, "usage: differences STOCK ADOPTED");
 	told = area_map_flags(PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1);
+	area_early = area_map_flags(AREA, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
 		for (const struct probe *probe = lists[i]; probe->what; probe++)

@@ -74,6 +74,17 @@ static void bind_touched(long flags)
 		node_tell(area, wanted);
 }
 
+static void bind_untouched(long argument)
+{
+	int wanted = node_other(area_touched(AREA));
+	unsigned long nodes = 1ul << wanted;
+	char *area = area_map(AREA);
+
+	must(!syscall(SYS_mbind, area, AREA, MPOL_BIND, &nodes, NODE_BITS, 0));
+	*area = 1;
+	tell("%s", node_of(area) == wanted ? "on that node" : "on another");
+}
+
 static void ask_policy(long argument)
 {
 	unsigned long nodes = 1;
@@ -92,6 +103,7 @@ const struct probe node_probes[] = {
 	{ "mbind with MPOL_MF_MOVE", bind_touched, MPOL_MF_MOVE },
 	{ "mbind with MPOL_MF_MOVE and MPOL_MF_STRICT", bind_touched,
 	  MPOL_MF_MOVE | MPOL_MF_STRICT },
+	{ "mbind, then first touch", bind_untouched, 0 },
 	{ "get_mempolicy after mbind", ask_policy, 0 },
 	{ 0 }
 };
