@@ -47,27 +47,27 @@
  * a reference to the file. The space's own file lives as long as the mm, and the
  * template as long as the module.
  */
-static void notrace usm_adopt_mmap_region(struct usm_hook_args *args)
+struct file *notrace usm_adopt_file(unsigned long file, unsigned long addr,
+				    unsigned long flags, unsigned long pgoff)
 {
 	struct usm_domain *domain;
 	struct usm_space *space;
-	struct file *file = usm_template;
+	struct file *own = NULL;
 
-	if (args->arg[USM_MMAP_FILE] || (args->arg[USM_MMAP_FLAGS] & ~USM_ADOPT_FLAGS) ||
-	    args->arg[USM_MMAP_PGOFF] != args->arg[USM_MMAP_ADDR] >> PAGE_SHIFT)
-		return;
+	if (file || (flags & ~USM_ADOPT_FLAGS) || pgoff != addr >> PAGE_SHIFT ||
+	    likely(usm_domain_none()))
+		return NULL;
 	rcu_read_lock();
 	domain = usm_domain_current();
 	if (domain) {
 		space = usm_space_find(current->mm);
-		if (space)
-			file = space->domain == domain ? space->family->file : NULL;
-		if (file) {
-			args->arg[USM_MMAP_FILE] = (unsigned long)file;
-			args->arg[USM_MMAP_FLAGS] |= VM_SHARED | VM_MAYSHARE;
-		}
+		if (!space)
+			own = usm_template;
+		else if (space->domain == domain)
+			own = space->family->file;
 	}
 	rcu_read_unlock();
+	return own;
 }
 
 /* Entry of the brk() system call: true: answer as if it had asked where it is. */
@@ -78,7 +78,7 @@ static bool notrace usm_adopt_brk(unsigned long brk)
 	bool refuse = false;
 
 	if (!mm || brk <= READ_ONCE(mm->brk) ||
-	    brk - READ_ONCE(mm->start_brk) <= USM_BRK_ALLOWANCE)
+	    brk - READ_ONCE(mm->start_brk) <= USM_BRK_ALLOWANCE || usm_domain_none())
 		return false;
 	rcu_read_lock();
 	domain = usm_domain_current();
@@ -208,7 +208,6 @@ static void usm_adopt_drain(void)
 int usm_adopt_init(void)
 {
 	static const struct usm_hook_handlers handlers = {
-		.mmap = usm_adopt_mmap_region,
 		.brk = usm_adopt_brk,
 		.watch = usm_adopt_watch,
 		.walk = usm_guard_instead,

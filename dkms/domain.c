@@ -20,7 +20,9 @@ struct workqueue_struct *usm_wq;
 static DEFINE_MUTEX(usm_registry_lock);
 static LIST_HEAD(usm_domains);			/* not gone; registry lock */
 static DEFINE_HASHTABLE(usm_bound, 8);		/* by cgroup; written under it, read by RCU */
-static atomic_t usm_nr_bound = ATOMIC_INIT(0);
+/* See usm_domain_none(). At first they say that the root, of number 0, has no domain. */
+unsigned long usm_bindings;
+DEFINE_PER_CPU(struct usm_nobody, usm_nobody);
 static struct kmem_cache *usm_domain_cache;
 static struct tracepoint *usm_rmdir_tracepoint;
 
@@ -38,15 +40,19 @@ static struct usm_domain *usm_domain_of(struct cgroup *cgroup)
 
 struct usm_domain *usm_domain_current(void)
 {
-	struct cgroup *cgroup;
+	struct cgroup *own = task_dfl_cgroup(current), *cgroup;
+	/* Pairs with usm_domain_bind(): who sees that there is a new one finds it. */
+	unsigned long bindings = smp_load_acquire(&usm_bindings);
 	struct usm_domain *domain = NULL;
 
-	/* What everybody else pays, where nothing is bound. */
-	if (!atomic_read(&usm_nr_bound))
-		return NULL;
-	for (cgroup = task_dfl_cgroup(current); cgroup && !domain;
-	     cgroup = cgroup_parent(cgroup))
+	for (cgroup = own; cgroup && !domain; cgroup = cgroup_parent(cgroup))
 		domain = usm_domain_of(cgroup);
+	if (!domain) {
+		preempt_disable_notrace();
+		raw_cpu_write(usm_nobody.cgroup, own->self.serial_nr);
+		raw_cpu_write(usm_nobody.bindings, bindings);
+		preempt_enable_notrace();
+	}
 	return domain;
 }
 
@@ -266,7 +272,6 @@ static bool usm_domain_unbind(struct usm_domain *domain)
 	if (was_bound) {
 		domain->released = true;
 		hash_del_rcu(&domain->node);
-		atomic_dec(&usm_nr_bound);
 	}
 	mutex_unlock(&usm_registry_lock);
 	if (was_bound) {
@@ -436,7 +441,7 @@ struct usm_domain *usm_domain_bind(const struct usm_bind *bind, struct cgroup *c
 	if (!err) {
 		usm_domain_get(domain);		/* the caller's */
 		hash_add_rcu(usm_bound, &domain->node, (unsigned long)cgroup);
-		atomic_inc(&usm_nr_bound);
+		smp_store_release(&usm_bindings, usm_bindings + 1);
 		list_add_tail(&domain->list, &usm_domains);
 		usm_shrink_add(domain);
 	}

@@ -122,6 +122,33 @@ int usm_domain_list(struct usm_list *list);
 /* Nearest bound ancestor of the caller's cgroup; under rcu_read_lock(). */
 struct usm_domain *usm_domain_current(void);
 
+/*
+ * Of each CPU the last cgroup that was looked up in vain, by its number, which no other
+ * ever gets, and how many bindings there had been.
+ */
+struct usm_nobody {
+	u64 cgroup;
+	unsigned long bindings;
+};
+
+DECLARE_PER_CPU(struct usm_nobody, usm_nobody);
+extern unsigned long usm_bindings;
+
+/* Is the caller known to be in no domain? It is what all others pay, so it is short. */
+static __always_inline bool usm_domain_none(void)
+{
+	const struct usm_nobody *nobody;
+	bool none;
+
+	/* Also for RCU, which keeps the cgroup. */
+	preempt_disable_notrace();
+	nobody = raw_cpu_ptr(&usm_nobody);
+	none = rcu_dereference_raw(current->cgroups)->dfl_cgrp->self.serial_nr ==
+	       nobody->cgroup && READ_ONCE(usm_bindings) == nobody->bindings;
+	preempt_enable_notrace();
+	return none;
+}
+
 static inline void usm_domain_get(struct usm_domain *domain)
 {
 	refcount_inc(&domain->ref);

@@ -4,6 +4,7 @@
  * while the module is loaded. x86-64.
  */
 #include <linux/ftrace.h>
+#include <linux/mm.h>
 #include <linux/string.h>
 #include <asm/ptrace.h>
 
@@ -14,23 +15,35 @@ static struct usm_hook_handlers usm_handlers;
 /* System calls get their arguments by pointer: brk(0), 64 and 32 bit. */
 static const struct pt_regs usm_brk_query;
 
+/*
+ * The registers of a function's arguments are there, and are loaded again from there, also
+ * without FTRACE_OPS_FL_SAVE_REGS, which makes a call dearer by half.
+ */
+static __always_inline struct pt_regs *usm_hook_regs(struct ftrace_regs *fregs)
+{
+#ifdef USM_HAVE_FTRACE_REGS_ARCH
+	return &arch_ftrace_regs(fregs)->regs;
+#else
+	return &fregs->regs;
+#endif
+}
+
 static void notrace usm_on_mmap_region(unsigned long ip, unsigned long parent,
 				       struct ftrace_ops *ops, struct ftrace_regs *fregs)
 {
-	struct pt_regs *regs = ftrace_get_regs(fregs);
-	struct usm_hook_args args = {
-		.arg = { regs->di, regs->si, regs->dx, regs->cx, regs->r8 },
-	};
+	struct pt_regs *regs = usm_hook_regs(fregs);
+	struct file *file = usm_adopt_file(regs->di, regs->si, regs->cx, regs->r8);
 
-	usm_handlers.mmap(&args);
-	regs->di = args.arg[USM_MMAP_FILE];
-	regs->cx = args.arg[USM_MMAP_FLAGS];
+	if (unlikely(file)) {
+		regs->di = (unsigned long)file;
+		regs->cx |= VM_SHARED | VM_MAYSHARE;
+	}
 }
 
 static void notrace usm_on_brk64(unsigned long ip, unsigned long parent,
 				 struct ftrace_ops *ops, struct ftrace_regs *fregs)
 {
-	struct pt_regs *regs = ftrace_get_regs(fregs);
+	struct pt_regs *regs = usm_hook_regs(fregs);
 
 	if (usm_handlers.brk(((const struct pt_regs *)regs->di)->di))
 		regs->di = (unsigned long)&usm_brk_query;
@@ -39,7 +52,7 @@ static void notrace usm_on_brk64(unsigned long ip, unsigned long parent,
 static void notrace usm_on_brk32(unsigned long ip, unsigned long parent,
 				 struct ftrace_ops *ops, struct ftrace_regs *fregs)
 {
-	struct pt_regs *regs = ftrace_get_regs(fregs);
+	struct pt_regs *regs = usm_hook_regs(fregs);
 
 	if (usm_handlers.brk((u32)((const struct pt_regs *)regs->di)->bx))
 		regs->di = (unsigned long)&usm_brk_query;
@@ -49,7 +62,7 @@ static void notrace usm_on_brk32(unsigned long ip, unsigned long parent,
 static void notrace usm_on_notifier(unsigned long ip, unsigned long parent,
 				    struct ftrace_ops *ops, struct ftrace_regs *fregs)
 {
-	usm_handlers.watch((struct mm_struct *)ftrace_get_regs(fregs)->si);
+	usm_handlers.watch((struct mm_struct *)usm_hook_regs(fregs)->si);
 }
 
 #ifdef USM_HAVE_VM_GUARD
@@ -81,7 +94,8 @@ static void notrace usm_on_walk_mm(unsigned long ip, unsigned long parent,
 #endif
 
 /* Permanent: kernel.ftrace_enabled cannot be cleared under them. */
-#define USM_HOOK_FLAGS	(FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_PERMANENT)
+#define USM_HOOK_FLAGS	FTRACE_OPS_FL_PERMANENT
+#define USM_WALK_FLAGS	(USM_HOOK_FLAGS | FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_IPMODIFY)
 
 static struct {
 	const char *symbol;
@@ -101,9 +115,9 @@ static struct {
 	  { .func = usm_on_notifier, .flags = USM_HOOK_FLAGS } },
 #ifdef USM_HAVE_VM_GUARD
 	{ "walk_page_range_vma_unsafe",
-	  { .func = usm_on_walk_vma, .flags = USM_HOOK_FLAGS | FTRACE_OPS_FL_IPMODIFY } },
+	  { .func = usm_on_walk_vma, .flags = USM_WALK_FLAGS } },
 	{ "walk_page_range_mm_unsafe",
-	  { .func = usm_on_walk_mm, .flags = USM_HOOK_FLAGS | FTRACE_OPS_FL_IPMODIFY } },
+	  { .func = usm_on_walk_mm, .flags = USM_WALK_FLAGS } },
 #endif
 };
 

@@ -7,11 +7,10 @@
 
 #include <linux/types.h>
 
+struct file;
 struct mm_struct;
 
-/* Arguments of mmap_region(file, addr, len, vm_flags, pgoff, uf). */
-enum { USM_MMAP_FILE, USM_MMAP_ADDR, USM_MMAP_LEN, USM_MMAP_FLAGS, USM_MMAP_PGOFF };
-/* Of walk_page_range_vma_unsafe(vma, start, end, ops, private); or mm in place of vma. */
+/* Arguments of walk_page_range_vma_unsafe(vma, start, end, ops, private); or mm in place of vma. */
 enum { USM_WALK_WHERE, USM_WALK_START, USM_WALK_END, USM_WALK_OPS, USM_WALK_PRIVATE };
 
 /* What the handler leaves here is what the function gets. */
@@ -19,7 +18,14 @@ struct usm_hook_args {
 	unsigned long arg[5];
 };
 
-typedef void (*usm_mmap_hook_t)(struct usm_hook_args *args);
+/*
+ * At the entry of mmap_region(file, addr, len, vm_flags, pgoff, uf): the file that it gets
+ * for none, with VM_SHARED and VM_MAYSHARE; NULL: all stays as it is. Of adopt.c; not in the
+ * table, since everybody pays for it.
+ */
+struct file *usm_adopt_file(unsigned long file, unsigned long addr, unsigned long flags,
+			    unsigned long pgoff);
+
 typedef bool (*usm_brk_hook_t)(unsigned long brk);
 /* Somebody is about to add an mmu notifier to the mm. */
 typedef void (*usm_watch_hook_t)(struct mm_struct *mm);
@@ -31,7 +37,6 @@ typedef void (*usm_watch_hook_t)(struct mm_struct *mm);
 typedef void *(*usm_walk_hook_t)(struct usm_hook_args *args, bool of_mm);
 
 struct usm_hook_handlers {
-	usm_mmap_hook_t mmap;
 	usm_brk_hook_t brk;
 	usm_watch_hook_t watch;
 	usm_walk_hook_t walk;		/* where guard regions are in mappings of files */

@@ -3,6 +3,7 @@
  * Compiled, never linked: once for each capability, with its name defined. It
  * compiles where the kernel has it. "since" is the release that brought it.
  */
+#include <linux/ftrace.h>
 #include <linux/list_lru.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
@@ -60,6 +61,8 @@ void usm_probe(struct vm_area_struct *vma, struct mm_struct *mm)
 	((struct page *)NULL)->index = 0;
 #elif defined(USM_HAVE_VM_GUARD)		/* since 6.19: guard regions in mappings of files */
 	vma->vm_pgoff = VM_MAYBE_GUARD;
+#elif defined(USM_HAVE_FTRACE_REGS_ARCH)	/* since 6.13, and in some 6.12 */
+	(void)arch_ftrace_regs((struct ftrace_regs *)NULL);
 #else
 #error "which capability?"
 #endif
