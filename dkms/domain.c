@@ -374,7 +374,7 @@ static struct usm_domain *usm_domain_new(const struct usm_bind *bind,
 	domain->next_space = 1;
 	INIT_LIST_HEAD(&domain->list);
 	INIT_LIST_HEAD(&domain->lru);
-	INIT_LIST_HEAD(&domain->limbo);
+	usm_pages_init(&domain->limbo);
 	INIT_LIST_HEAD(&domain->spaces);
 	spin_lock_init(&domain->arm_lock);
 	spin_lock_init(&domain->limbo_lock);

@@ -24,6 +24,12 @@
 struct usm_block;
 struct usm_port;
 
+/* Frames in a row, in the order in which they were added; each names the next. */
+struct usm_pages {
+	struct page *first;
+	struct page **last;		/* where the next one is to be named */
+};
+
 /*
  * Two counts. `ref` keeps the struct and what descriptors map. `users` keeps the
  * domain alive: one for the binding, one a space, one while frames are held by
@@ -87,7 +93,7 @@ struct usm_domain {
 
 	/* Unmapped frames that somebody may still refer to. */
 	spinlock_t limbo_lock;
-	struct list_head limbo;		/* of page->lru */
+	struct usm_pages limbo;
 	unsigned long limbo_delay;	/* jiffies */
 	unsigned long limbo_nr;		/* also those a flush looks at; not 0: a `users` */
 	struct delayed_work limbo_work;

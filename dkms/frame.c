@@ -121,7 +121,31 @@ static void usm_frame_show_free(struct usm_block *block, unsigned int i)
 		      (test_bit(i, block->zeroed) ? USM_FRAME_ZEROED : 0));
 }
 
-void usm_frame_show_freed(struct usm_domain *domain, u32 frame)
+/* Of one block; what was in use is not zeroed. */
+static void usm_block_show_freed(struct usm_block *block, unsigned int i, unsigned int count)
+{
+	union usm_entry *entry = block->table + i, *end = entry + count;
+	u64 word = usm_entry_word(block, 0, USM_FRAME_FREE);
+
+	for (; entry < end; entry++) {
+		WRITE_ONCE(entry->word[1], entry->word[1] + (1ull << USM_PAGE_BITS));
+		WRITE_ONCE(entry->word[0], word);
+	}
+}
+
+void usm_frames_show_freed(struct usm_domain *domain, u32 frame, u32 count)
+{
+	while (count) {
+		unsigned int i = frame & (USM_BLOCK_FRAMES - 1);
+		unsigned int here = min(count, USM_BLOCK_FRAMES - i);
+
+		usm_block_show_freed(usm_frame_block(domain, frame), i, here);
+		frame += here;
+		count -= here;
+	}
+}
+
+void usm_frame_set_free(struct usm_domain *domain, u32 frame)
 {
 	struct usm_block *block = usm_frame_block(domain, frame);
 	unsigned int i = frame & (USM_BLOCK_FRAMES - 1);
@@ -129,11 +153,6 @@ void usm_frame_show_freed(struct usm_domain *domain, u32 frame)
 
 	WRITE_ONCE(entry->word[1], entry->word[1] + (1ull << USM_PAGE_BITS));
 	usm_frame_show_free(block, i);
-}
-
-void usm_frame_set_free(struct usm_domain *domain, u32 frame)
-{
-	usm_frame_show_freed(domain, frame);
 	usm_frames_unclaim(domain, frame, 1);
 }
 
@@ -309,24 +328,34 @@ void usm_frames_unready(struct usm_domain *domain, u32 frame, u32 count)
 	usm_frames_release(domain, frame, count);
 }
 
+/* Claimed frames of one word of a block's bitmaps that are not zeroed. */
+static void usm_word_zero(struct usm_block *block, unsigned int first, unsigned long mask)
+{
+	union usm_entry *entry = block->table + first;
+	u64 word = usm_entry_word(block, 0, USM_FRAME_FREE | USM_FRAME_ZEROED);
+	unsigned long todo;
+
+	for (todo = mask; todo; todo &= todo - 1)
+		clear_highpage(usm_block_page(block, first + __ffs(todo)));
+	atomic_long_or(mask, (atomic_long_t *)&block->zeroed[first / BITS_PER_LONG]);
+	for (todo = mask; todo; todo &= todo - 1)
+		WRITE_ONCE(entry[__ffs(todo)].word[0], word);
+}
+
 u32 usm_frames_zero(struct usm_domain *domain, u32 frame, u32 count)
 {
 	u32 done = 0;
 
 	while (count) {
 		struct usm_block *block = usm_frame_block(domain, frame);
-		unsigned long mask, todo, *zeroed = usm_zeroed_word(block, frame);
-		u32 here = usm_word_frames(frame, count, &mask), base = frame & -BITS_PER_LONG;
+		unsigned int first = frame & (USM_BLOCK_FRAMES - 1) & -BITS_PER_LONG;
+		unsigned long mask;
+		u32 here = usm_word_frames(frame, count, &mask);
 
 		/* Of a claimed frame only we change the bit. */
-		mask &= ~READ_ONCE(*zeroed);
-		for (todo = mask; todo; todo &= todo - 1)
-			clear_highpage(usm_block_page(block, (base + __ffs(todo)) &
-						      (USM_BLOCK_FRAMES - 1)));
+		mask &= ~READ_ONCE(block->zeroed[first / BITS_PER_LONG]);
 		if (mask)
-			atomic_long_or(mask, (atomic_long_t *)zeroed);
-		for (todo = mask; todo; todo &= todo - 1)
-			usm_frame_show_free(block, (base + __ffs(todo)) & (USM_BLOCK_FRAMES - 1));
+			usm_word_zero(block, first, mask);
 		done += hweight_long(mask);
 		frame += here;
 		count -= here;

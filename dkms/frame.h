@@ -39,7 +39,7 @@ union usm_entry {
 /*
  * page->private of a frame: its index above, and below it the number of slots,
  * over all spaces, that name it. Frames are on no LRU list, so page->lru is ours
- * too (limbo).
+ * too (struct usm_pages).
  */
 #define USM_PAGE_FRAME_SHIFT	32
 
@@ -56,6 +56,35 @@ static inline u32 usm_page_frame(struct page *page)
 static inline u32 usm_page_refs(struct page *page)
 {
 	return (u32)atomic_long_read(usm_page_word(page));
+}
+
+/* A list of the kernel's would be checked at each step where CONFIG_LIST_HARDENED is set. */
+static inline struct page **usm_page_next(struct page *page)
+{
+	return (struct page **)&page->lru.next;
+}
+
+static inline void usm_pages_init(struct usm_pages *pages)
+{
+	pages->first = NULL;
+	pages->last = &pages->first;
+}
+
+static inline void usm_pages_add(struct usm_pages *pages, struct page *page)
+{
+	*usm_page_next(page) = NULL;
+	*pages->last = page;
+	pages->last = usm_page_next(page);
+}
+
+/* Those of `from`, which is empty then, after those of `to`. */
+static inline void usm_pages_join(struct usm_pages *to, struct usm_pages *from)
+{
+	if (!from->first)
+		return;
+	*to->last = from->first;
+	to->last = from->last;
+	usm_pages_init(from);
 }
 
 static inline struct usm_block *usm_frame_block(struct usm_domain *domain, u32 frame)
@@ -131,12 +160,17 @@ bool usm_frame_pick(struct usm_domain *domain, u32 *frame);
 #define USM_ENTRY_STATE		(0xffull << USM_ENTRY_STATE_SHIFT)
 #define USM_ENTRY_AGE		(0xffull << 56)
 
+/* The age begins anew. */
+static inline u64 usm_entry_word(const struct usm_block *block, u32 space, u8 state)
+{
+	return space | (u64)state << USM_ENTRY_STATE_SHIFT | (u64)block->run << 40 |
+	       (u64)block->node << 48;
+}
+
 static inline void usm_entry_set(union usm_entry *entry, const struct usm_block *block,
 				 u32 space, u8 state)
 {
-	/* The age begins anew. */
-	WRITE_ONCE(entry->word[0], space | (u64)state << USM_ENTRY_STATE_SHIFT |
-		   (u64)block->run << 40 | (u64)block->node << 48);
+	WRITE_ONCE(entry->word[0], usm_entry_word(block, space, state));
 }
 
 static inline void usm_entry_set_mapped(union usm_entry *entry, const struct usm_block *block,
@@ -168,7 +202,7 @@ u32 usm_frames_skip(struct usm_domain *domain, u32 frame, u32 count);
  * Claimed, unmapped and referred to by nobody else: what the table says before it is
  * unclaimed; and both.
  */
-void usm_frame_show_freed(struct usm_domain *domain, u32 frame);
+void usm_frames_show_freed(struct usm_domain *domain, u32 frame, u32 count);
 void usm_frame_set_free(struct usm_domain *domain, u32 frame);
 
 #endif /* USM_FRAME_H */

@@ -17,14 +17,14 @@
 #define USM_LIMBO_BATCH		64
 
 void usm_limbo_add(struct usm_domain *domain, struct usm_family *family,
-		   struct list_head *pages, unsigned int nr)
+		   struct usm_pages *pages, unsigned int nr)
 {
 	if (!nr)
 		return;
 	usm_family_get_many(family, nr);
 	usm_count_add(domain, USM_N_HELD, nr);
 	spin_lock(&domain->limbo_lock);
-	list_splice_tail_init(pages, &domain->limbo);
+	usm_pages_join(&domain->limbo, pages);
 	/* The caller's space holds a use, so this is never the first. */
 	if (!domain->limbo_nr)
 		refcount_inc(&domain->users);
@@ -44,6 +44,7 @@ struct usm_freed {
 static void usm_freed_flush(struct usm_freed *freed)
 {
 	if (freed->count) {
+		usm_frames_show_freed(freed->domain, freed->frame, freed->count);
 		usm_frames_unclaim(freed->domain, freed->frame, freed->count);
 		usm_event_post(freed->domain, USM_EV_FREED, 0, 0, freed->frame,
 			       freed->count, 0);
@@ -76,7 +77,6 @@ static void usm_limbo_free(struct usm_domain *domain, struct page *page,
 {
 	u32 frame = usm_page_frame(page);
 
-	list_del_init(&page->lru);
 	page->mapping = NULL;
 	/* The old content's, set by zap. */
 	folio_clear_referenced(page_folio(page));
@@ -84,7 +84,6 @@ static void usm_limbo_free(struct usm_domain *domain, struct page *page,
 		usm_frame_retire(domain, frame);
 		return;
 	}
-	usm_frame_show_freed(domain, frame);
 	usm_freed_add(freed, frame);
 }
 
@@ -98,28 +97,33 @@ static bool usm_limbo_over(struct page *page)
 unsigned int usm_limbo_flush(struct usm_domain *domain)
 {
 	struct usm_freed freed = { .domain = domain };
+	struct address_space *mapping = NULL;
 	struct usm_family *family = NULL;
+	struct usm_pages pages, held;
 	struct page *page, *next;
 	unsigned int done = 0, batch = 0, seen = 0;
-	LIST_HEAD(pages);
 	bool unuse;
 
+	usm_pages_init(&pages);
+	usm_pages_init(&held);
 	spin_lock(&domain->limbo_lock);
-	list_splice_init(&domain->limbo, &pages);
+	usm_pages_join(&pages, &domain->limbo);
 	spin_unlock(&domain->limbo_lock);
 
-	list_for_each_entry_safe(page, next, &pages, lru) {
-		struct usm_family *of = usm_page_family(page);
-
+	for (page = pages.first; page; page = next) {
+		next = *usm_page_next(page);
 		if (!(++seen % USM_LIMBO_BATCH))
 			cond_resched();
-		if (!usm_limbo_over(page)) {
+		if (unlikely(!usm_limbo_over(page))) {
 			usm_frame_set_state(domain, usm_page_frame(page), USM_FRAME_HELD);
+			usm_pages_add(&held, page);
 			continue;
 		}
-		if (of != family) {
+		/* Those of a family have their inode in common. */
+		if (unlikely(page->mapping != mapping)) {
 			usm_family_put_many(family, batch);
-			family = of;
+			mapping = page->mapping;
+			family = usm_page_family(page);
 			batch = 0;
 		}
 		usm_limbo_free(domain, page, &freed);
@@ -135,7 +139,8 @@ unsigned int usm_limbo_flush(struct usm_domain *domain)
 	}
 
 	spin_lock(&domain->limbo_lock);
-	list_splice(&pages, &domain->limbo);
+	usm_pages_join(&held, &domain->limbo);
+	usm_pages_join(&domain->limbo, &held);
 	domain->limbo_nr -= done;
 	unuse = done && !domain->limbo_nr;
 	spin_unlock(&domain->limbo_lock);

@@ -71,7 +71,9 @@ static struct file *usm_file_new(struct inode *inode, const struct file_operatio
 	if (IS_ERR(file)) {
 		module_put(fops->owner);
 		iput(inode);
+		return file;
 	}
+	usm_file_set_noreuse(file);
 	return file;
 }
 
@@ -141,6 +143,32 @@ static void usm_space_on_release(struct mmu_notifier *notifier, struct mm_struct
 	queue_delayed_work(usm_wq, &space->reap_work, 0);
 }
 
+/* What usm_slot_drop() does, where it is done to many. */
+static __always_inline void usm_slot_let_go(struct usm_bucket *bucket, unsigned long page,
+					    struct usm_drop *drop)
+{
+	struct usm_domain *domain = drop->space->domain;
+	u32 *slot = usm_bucket_slot(bucket, page);
+	u32 value = *slot, refs;
+	struct page *p;
+
+	WRITE_ONCE(*slot, 0);
+	atomic_dec(&bucket->used);
+	if (unlikely(value & USM_SLOT_EVICTED)) {
+		usm_evicted_put(domain, value & USM_SLOT_FRAME);
+		return;
+	}
+	p = usm_frame_page(domain, value & USM_SLOT_FRAME);
+	refs = (u32)atomic_long_dec_return(usm_page_word(p));
+	if (!refs) {
+		usm_pages_add(&drop->pages, p);
+		drop->nr++;
+	} else if (refs == 1) {
+		/* The other one may drop it this moment: its entry is not ours. */
+		usm_count_add(domain, USM_N_SHARED, -1);
+	}
+}
+
 /* Of [first, end), what is not mapped any more was dropped by its owner. */
 static void usm_space_forget_window(struct usm_space *space, struct usm_bucket *bucket,
 				    unsigned long first, unsigned long end,
@@ -166,7 +194,7 @@ static void usm_space_forget_window(struct usm_space *space, struct usm_bucket *
 		if (*slot & USM_SLOT_BUSY)
 			WRITE_ONCE(*slot, *slot | USM_SLOT_DROPPED);
 		else
-			usm_slot_drop(bucket, page, drop);
+			usm_slot_let_go(bucket, page, drop);
 	}
 	usm_table_unlock(&table);
 }
@@ -523,26 +551,7 @@ void usm_slot_fill(struct usm_space *space, struct usm_bucket *bucket, unsigned 
 
 void usm_slot_drop(struct usm_bucket *bucket, unsigned long page, struct usm_drop *drop)
 {
-	struct usm_domain *domain = drop->space->domain;
-	u32 *slot = usm_bucket_slot(bucket, page);
-	u32 value = *slot, refs;
-	struct page *p;
-
-	WRITE_ONCE(*slot, 0);
-	atomic_dec(&bucket->used);
-	if (unlikely(value & USM_SLOT_EVICTED)) {
-		usm_evicted_put(domain, value & USM_SLOT_FRAME);
-		return;
-	}
-	p = usm_frame_page(domain, value & USM_SLOT_FRAME);
-	refs = (u32)atomic_long_dec_return(usm_page_word(p));
-	if (!refs) {
-		list_add_tail(&p->lru, &drop->pages);
-		drop->nr++;
-	} else if (refs == 1) {
-		/* The other one may drop it this moment: its entry is not ours. */
-		usm_count_add(domain, USM_N_SHARED, -1);
-	}
+	usm_slot_let_go(bucket, page, drop);
 }
 
 void usm_drop_finish(struct usm_drop *drop)

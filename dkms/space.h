@@ -130,7 +130,7 @@ static inline u32 *usm_bucket_slot(struct usm_bucket *bucket, unsigned long page
 /* Frames on their way to limbo. */
 struct usm_drop {
 	struct usm_space *space;
-	struct list_head pages;
+	struct usm_pages pages;
 	unsigned int nr;
 };
 
@@ -168,7 +168,7 @@ static inline void usm_drop_init(struct usm_drop *drop, struct usm_space *space)
 {
 	drop->space = space;
 	drop->nr = 0;
-	INIT_LIST_HEAD(&drop->pages);
+	usm_pages_init(&drop->pages);
 }
 /* Without the page table's lock. */
 void usm_drop_finish(struct usm_drop *drop);

@@ -53,6 +53,14 @@ static inline void usm_zap_range(struct vm_area_struct *vma, unsigned long addr,
 #endif
 }
 
+/* Who unmaps its pages need not note that they were used: nobody asks. Since 6.3. */
+static inline void usm_file_set_noreuse(struct file *file)
+{
+#ifdef FMODE_NOREUSE
+	file->f_mode |= FMODE_NOREUSE;
+#endif
+}
+
 /* Where the page lies in its mapping. */
 static inline void usm_page_set_index(struct page *page, pgoff_t index)
 {
