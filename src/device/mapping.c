@@ -131,6 +131,23 @@ struct usm_frame usm_mapping_frame(const struct usm_mapping *m, uint32_t index)
 	return frame;
 }
 
+bool usm_mapping_alike(const struct usm_mapping *m, uint32_t index, uint32_t count)
+{
+	const struct usm_frame all = { .state = UINT8_MAX };
+	const char *at = m->table + (size_t)index * m->info.frame_size;
+	uint64_t first = __atomic_load_n((const uint64_t *)at, __ATOMIC_RELAXED);
+	uint64_t differ = 0, mask;
+
+	memcpy(&mask, &all, sizeof(mask));
+	/* Whole words, and no question in between: it is asked of each frame several times. */
+#pragma GCC unroll 8
+	for (uint32_t n = 1; n < count; n++) {
+		at += m->info.frame_size;
+		differ |= __atomic_load_n((const uint64_t *)at, __ATOMIC_RELAXED) ^ first;
+	}
+	return !(differ & mask);
+}
+
 uint32_t usm_supply_queued(const struct usm_mapping *m, uint32_t cpu)
 {
 	const struct usm_mapped_ring *r = &m->supply[cpu];

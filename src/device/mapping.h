@@ -59,6 +59,9 @@ static inline unsigned int usm_mapping_state(const struct usm_mapping *mapping, 
 	return __atomic_load_n(&frame->state, __ATOMIC_RELAXED);
 }
 
+/* Do `count` frames from `index` on, at least one and all below the top, show the same state? */
+bool usm_mapping_alike(const struct usm_mapping *mapping, uint32_t index, uint32_t count);
+
 /* Supply ring of CPU `cpu` < rings: entries that fit now, entries that wait. */
 uint32_t usm_supply_room(const struct usm_mapping *mapping, uint32_t cpu);
 uint32_t usm_supply_queued(const struct usm_mapping *mapping, uint32_t cpu);

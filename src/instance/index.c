@@ -43,7 +43,8 @@ static void word_read(struct usm_index *index, const struct usm_mapping *mapping
 		unsigned int state = flags & USM_FRAME_STATE_MASK;
 		uint64_t run;
 
-		for (length = 1; at + length < count; length++)
+		length = usm_mapping_alike(mapping, frame + at, count - at) ? count - at : 1;
+		for (; at + length < count; length++)
 			if (usm_mapping_state(mapping, frame + at + length) != flags)
 				break;
 		run = ~UINT64_C(0) >> (USM_FRAMESET_WORD - length) << (low + at);

@@ -264,6 +264,21 @@ static uint32_t lane_put(struct usm_engine *engine, uint32_t cpu, const struct u
 	return total;
 }
 
+/* What follows on what comes before is one run: its frames are supplied in the same order. */
+static uint32_t runs_join(struct usm_run *runs, uint32_t n)
+{
+	uint32_t joined = 0;
+
+	for (uint32_t i = 1; i < n; i++) {
+		if (runs[joined].frame + runs[joined].count == runs[i].frame &&
+		    runs[joined].count + runs[i].count <= USM_RUN_MAX)
+			runs[joined].count += runs[i].count;
+		else
+			runs[++joined] = runs[i];
+	}
+	return n ? joined + 1 : 0;
+}
+
 /*
  * One answer of the policy into one ring. Returns 1 if something was put or the
  * index has learned something, 0 if there is nothing (more) to be had.
@@ -294,6 +309,7 @@ static int lane_ask(struct usm_engine *engine, uint32_t cpu, uint32_t frames, ui
 			engine->first_wrong = answer;
 		return 0;
 	}
+	n = runs_join(runs, n);
 	if (!urgent) {
 		int r = usm_lane_zero(engine, runs, n);
 

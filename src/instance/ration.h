@@ -41,10 +41,11 @@ struct usm_ration usm_ration_plan(uint32_t free, uint32_t cpus, uint32_t active,
 				  unsigned int fault_order);
 
 /*
- * Frames in one entry. The module looks at one for each fault, if it holds what that
- * maps; with small faults several live on one.
+ * Frames in one entry: what one word of the sets and of the module's bitmaps holds, so that
+ * it is kept account of in one step. With larger faults as many as one of them maps; several
+ * small ones live on one.
  */
-#define USM_RATION_ENTRY	16
+#define USM_RATION_ENTRY	64
 
 /* Entries that a ration is cut into at the least: it is spread and asked for in these. */
 #define USM_RATION_ENTRIES	4

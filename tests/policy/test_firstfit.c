@@ -94,6 +94,29 @@ START_TEST(lowest_frames_first)
 }
 END_TEST
 
+/* 256 frames to begin with, in runs of 16, with one left out: few entries all the same. */
+START_TEST(runs_beside_each_other_share_an_entry)
+{
+	uint32_t frames[16];
+
+	model_populate(&model, 0, 4096, true);
+	model_occupy(&model, 100, 1);
+	model.limit = 4096;
+	arm(4, "{}");
+	ck_assert_uint_eq(engine.lanes[0].held, 256);
+	ck_assert_uint_le(usm_supply_queued(&model.mapping, 0), 256 / USM_RATION_ENTRY + 1);
+
+	/* In the order of the answer, that frame left out. */
+	for (uint32_t f = 0; f < 256; f += 16) {
+		if (f == 96)
+			continue;
+		ck_assert_uint_eq(fault(0, 16, frames), 16);
+		ck_assert_uint_eq(frames[0], f);
+		ck_assert_uint_eq(frames[15], f + 15);
+	}
+}
+END_TEST
+
 START_TEST(whole_runs_before_splinters)
 {
 	uint32_t frames[16];
@@ -227,7 +250,7 @@ START_TEST(freed_frames_are_zeroed_ahead)
 			model_free(&model, f, 1);
 	settle();
 	/* But for those that the module may still have in hand. */
-	ck_assert_uint_ge(model.zeroed, 1024 - 16);
+	ck_assert_uint_ge(model.zeroed, 1024 - USM_RATION_ENTRY);
 	ck_assert_uint_eq(engine.index.dirty.count, 0);
 	ck_assert_uint_eq(model.refused, 0);
 }
@@ -383,6 +406,7 @@ int main(void)
 	tcase_add_test(tcase, scarce_frames_reach_every_cpu);
 	tcase_add_test(tcase, growth_keeps_ahead_up_to_the_ceiling);
 	tcase_add_test(tcase, a_limit_is_not_run_against);
+	tcase_add_test(tcase, runs_beside_each_other_share_an_entry);
 	tcase_add_test(tcase, freed_frames_are_zeroed_ahead);
 	tcase_add_test(tcase, lost_events_cost_a_scan);
 	tcase_add_test(tcase, reclaimed_frames_are_replaced);
