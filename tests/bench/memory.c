@@ -128,11 +128,24 @@ static struct cost map_and_unmap(void)
 	return end(since, MAPPINGS);
 }
 
+/* What a round of first touch has cost, in nanoseconds of the whole of it but for `own`. */
+struct round {
+	uint64_t own;		/* a page */
+	uint64_t busy;		/* without giving back */
+	uint64_t wait;		/* the same wait, with nothing touched */
+};
+
 static int by_size(const void *a, const void *b)
 {
 	const uint64_t *x = a, *y = b;
 
 	return *x < *y ? -1 : *x > *y;
+}
+
+static uint64_t median(uint64_t *values)
+{
+	qsort(values, ROUNDS, sizeof(*values), by_size);
+	return values[ROUNDS / 2];
 }
 
 /* What the machine does besides falls into one round or another: each has its median. */
@@ -144,39 +157,54 @@ static void print(const char *name, const struct cost *costs)
 		own[i] = costs[i].own;
 		all[i] = costs[i].all;
 	}
-	qsort(own, ROUNDS, sizeof(*own), by_size);
-	qsort(all, ROUNDS, sizeof(*all), by_size);
-	printf("%s %llu %llu\n", name, (unsigned long long)own[ROUNDS / 2],
-	       (unsigned long long)all[ROUNDS / 2]);
+	printf("%s %llu %llu\n", name, (unsigned long long)median(own),
+	       (unsigned long long)median(all));
+}
+
+/*
+ * It falls into waits as it does into rounds, and a wait in which there was much of it tells
+ * nothing of the round after it: so each of the two has its median before one is subtracted.
+ */
+static void print_rounds(const char *name, const struct round *rounds)
+{
+	uint64_t own[ROUNDS], busy[ROUNDS], wait[ROUNDS];
+
+	for (int i = 0; i < ROUNDS; i++) {
+		own[i] = rounds[i].own;
+		busy[i] = rounds[i].busy;
+		wait[i] = rounds[i].wait;
+	}
+	if (median(busy) < median(wait))
+		errx(EXIT_FAILURE, "the machine did more while nothing was touched");
+	printf("%s %llu %llu\n", name, (unsigned long long)median(own),
+	       (unsigned long long)((median(busy) - median(wait)) / PAGES));
 }
 
 /*
  * A page is got ready before it is touched or after: what is counted is a whole round, in
  * which as many pages are given back as are touched. Giving back is a cost of its own.
  */
-static struct cost first_touch(char *p, struct cost *given, unsigned long *faulted)
+static struct round first_touch(char *p, unsigned long *faulted)
 {
-	uint64_t start, wait, all;
-	struct cost cost;
+	struct cost cost, given;
+	struct round round;
+	uint64_t start;
 
 	meter_settle();
 	start = meter_busy();
 	meter_settle();
-	wait = meter_busy() - start;
+	round.wait = meter_busy() - start;
 
 	start = meter_busy();
 	*faulted = faults();
 	cost = begin();
 	touch(p);
-	cost = end(cost, PAGES);
+	round.own = end(cost, PAGES).own;
 	*faulted = faults() - *faulted;
-	*given = give_back(p);
+	given = give_back(p);
 	meter_settle();
-	all = meter_busy() - start;
-	if (all < wait + given->own * PAGES)
-		errx(EXIT_FAILURE, "the machine did more while nothing was touched");
-	cost.all = (all - wait) / PAGES - given->own;
-	return cost;
+	round.busy = meter_busy() - start - given.own * PAGES;
+	return round;
 }
 
 static void *answer(void *arg)
@@ -241,7 +269,7 @@ int main(int argc, char **argv)
 	};
 	/* Unless asked for, small pages: what is compared is the way to answer a fault. */
 	int advice = MADV_NOHUGEPAGE, option;
-	struct cost touched[ROUNDS], given;
+	struct round touched[ROUNDS];
 	unsigned long faulted = 0;
 	bool all = true, watched = false;
 	char *p;
@@ -270,9 +298,9 @@ int main(int argc, char **argv)
 		answer_start(p);
 	/* The first round is everybody's first. */
 	for (int i = -1; i < ROUNDS; i++)
-		touched[i < 0 ? 0 : i] = first_touch(p, &given, &faulted);
+		touched[i < 0 ? 0 : i] = first_touch(p, &faulted);
 	meter_stop();
-	print("first-touch", touched);
+	print_rounds("first-touch", touched);
 	printf("faults %lu %lu\n", faulted, PAGES);
 	if (all)
 		others(p);
