@@ -339,14 +339,16 @@ static void life_check(struct life *life)
 	do {
 		stat = stat_now(life);
 		if (!stat.spaces && !stat.frames_mapped && !stat.frames_held && !stat.evicted &&
-		    !stat.frames_shared)
+		    !stat.frames_shared && stat.frames_free == stat.frames)
 			return;
 		usleep(10000);
 	} while (ms_now() < end);
-	failed("%u spaces, %llu frames mapped, %llu shared, %llu held, %llu evicted are left",
+	failed("%u spaces, %llu frames mapped, %llu shared, %llu held, %llu evicted are left, and "
+	       "%llu of %llu frames are free",
 	       stat.spaces, (unsigned long long)stat.frames_mapped,
 	       (unsigned long long)stat.frames_shared, (unsigned long long)stat.frames_held,
-	       (unsigned long long)stat.evicted);
+	       (unsigned long long)stat.evicted, (unsigned long long)stat.frames_free,
+	       (unsigned long long)stat.frames);
 }
 
 static void life_end(struct life *life)

@@ -79,6 +79,7 @@ for reload in $(seq "$RELOADS"); do
 	done
 	assert_fails is_loaded
 	assert_eq 'traces of the module' "$(traces || :)" ''
+	echo "reload $reload: refused $tries times after its domain was released, then gone"
 	# Whoever was in a hook, or came from a domain, goes on without.
 	before=$(rounds tagged.said)
 	[ $((reload % 10)) != 1 ] || wait_for 60 more_rounds tagged.said "$before"
