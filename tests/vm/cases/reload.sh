@@ -14,7 +14,9 @@ RELOADS=${VMTEST_FULL:+100}
 RELOADS=${RELOADS:-4}
 CHURN=map-churn,map-fresh,heap,fork-tree,dontneed,mremap-realloc
 
-trap 'modprobe usm; systemctl start usmd.service' EXIT
+trap 'systemctl unmask --runtime usmd.service; modprobe usm; systemctl start usmd.service' EXIT
+# udev would start it with the device, of which it would then be a user.
+systemctl mask --runtime usmd.service
 systemctl stop usmd.service
 wait_for 10 test -c /dev/usm
 untagged=$(cgroup_make untagged)
