@@ -11,8 +11,8 @@
  *
  *   hostile --cgroup DIR --seconds N [--seed S] [--life SECONDS] -- PROGRAM...
  *
- * PROGRAM gets SIGTERM at the end of a life and then has to end with status 0, or
- * by it; what it prints goes to hostile's output. It may be killed for memory, and is started again.
+ * PROGRAM gets SIGTERM at the end of a life and then has to end with status 0, or by it;
+ * what it prints goes to hostile's output. It may be killed for memory, and is started again.
  * DIR must exist; cgroups are made below it.
  */
 #include "attack.h"
