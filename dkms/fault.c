@@ -477,19 +477,18 @@ static unsigned int usm_fault_map(struct vm_fault *vmf, struct usm_fault *fault,
 
 	usm_drop_init(&drop, fault->space);
 	usm_batch_init(&batch, vmf->vma, fault->space, fault->bucket);
-	if (end - first == 1) {
+	if (unlikely(fault->chosen)) {
+		/* More than it can map, where its window has become smaller since it asked. */
+		usm_fault_map_range(fault, &batch, table, fault->page, fault->page + 1, &drop);
+		usm_fault_map_range(fault, &batch, table, first, fault->page, &drop);
+		usm_fault_map_range(fault, &batch, table, fault->page + 1, end, &drop);
+	} else if (end - first == 1) {
 		pte_t *pte = usm_table_pte(table, vmf->address);
 
 		if (likely(usm_fault_empty(fault, first, pte, 1, &drop))) {
 			usm_batch_span(&batch, first, fault->runs[0].frame, pte, 1);
-			/* More came for a window that was wider then. */
-			fault->run = fault->runs[0].count == 1;
-			fault->taken = 1 - fault->run;
+			fault->run = 1;
 		}
-	} else if (unlikely(fault->chosen)) {
-		usm_fault_map_range(fault, &batch, table, fault->page, fault->page + 1, &drop);
-		usm_fault_map_range(fault, &batch, table, first, fault->page, &drop);
-		usm_fault_map_range(fault, &batch, table, fault->page + 1, end, &drop);
 	} else {
 		if (usm_fault_claimed(fault) < end - first)
 			from = fault->page;

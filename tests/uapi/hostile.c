@@ -11,8 +11,8 @@
  *
  *   hostile --cgroup DIR --seconds N [--seed S] [--life SECONDS] -- PROGRAM...
  *
- * PROGRAM gets SIGTERM at the end of a life and then has to end with status 0; what it
- * prints goes to hostile's output. It may be killed for memory, and is started again.
+ * PROGRAM gets SIGTERM at the end of a life and then has to end with status 0, or by it;
+ * what it prints goes to hostile's output. It may be killed for memory, and is started again.
  * DIR must exist; cgroups are made below it.
  */
 #include "attack.h"
@@ -44,6 +44,7 @@ struct life {
 	int device, domain_fd;
 	char **program;
 	pid_t guest;
+	bool ending;
 	pid_t attackers[ATTACKERS];
 	long long ends[ATTACKERS];
 };
@@ -98,13 +99,13 @@ static void guest_start(struct life *life)
 	guests++;
 }
 
-/* It has ended; by force only where the module may do that. */
+/* It has ended; by force only where the module may do that, or before it could listen. */
 static void guest_ended(struct life *life, int status)
 {
 	life->guest = 0;
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
 		guests_killed++;
-	else if (status)
+	else if (status && !(life->ending && WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM))
 		failed("%s ended with wait status %#x", life->program[0], status);
 }
 
@@ -203,6 +204,7 @@ static void life_begin(struct life *life)
 	rings_learn(life, &domain);
 	life->domain_fd = dup(bind.domain_fd);
 	domain_unmap(&domain);
+	life->ending = false;
 	guest_start(life);
 }
 
@@ -308,6 +310,7 @@ static void guest_end(struct life *life)
 {
 	long long end = ms_now() + PATIENCE_MS;
 
+	life->ending = true;
 	if (life->guest)
 		kill(life->guest, SIGTERM);
 	/* Some of it while they are still at it. */
@@ -339,14 +342,16 @@ static void life_check(struct life *life)
 	do {
 		stat = stat_now(life);
 		if (!stat.spaces && !stat.frames_mapped && !stat.frames_held && !stat.evicted &&
-		    !stat.frames_shared)
+		    !stat.frames_shared && stat.frames_free == stat.frames)
 			return;
 		usleep(10000);
 	} while (ms_now() < end);
-	failed("%u spaces, %llu frames mapped, %llu shared, %llu held, %llu evicted are left",
+	failed("%u spaces, %llu frames mapped, %llu shared, %llu held, %llu evicted are left, and "
+	       "%llu of %llu frames are free",
 	       stat.spaces, (unsigned long long)stat.frames_mapped,
 	       (unsigned long long)stat.frames_shared, (unsigned long long)stat.frames_held,
-	       (unsigned long long)stat.evicted);
+	       (unsigned long long)stat.evicted, (unsigned long long)stat.frames_free,
+	       (unsigned long long)stat.frames);
 }
 
 static void life_end(struct life *life)

@@ -28,7 +28,7 @@ beside_runs() {
 	until [ -e end ]; do
 		beside_once "$PROGRAMS/wordcheck" --state words.beside --processes 2 --mib 2 \
 			--until "$1"
-		[ -e end ] || beside_once "$PROGRAMS/stress.dynamic" --quick --only \
+		[ -e end ] || beside_once "$PROGRAMS/stress.dynamic" --quick --timeout 3600 --only \
 			patterns,heap,fork-tree,fork-both,dontneed,map-churn,mremap-realloc,direct
 	done
 }

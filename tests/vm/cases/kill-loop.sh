@@ -35,16 +35,19 @@ random() {
 	state=$((state * 48271 % 2147483647))
 	rolled=$((state / 16 % $1))
 }
-usmd_pid() { systemctl show -P MainPID usmd.service; }
-usmd_other_than() { pid=$(usmd_pid) && [ "$pid" != 0 ] && [ "$pid" != "$1" ]; }
+# first_of UNIT - the process of a unit that is there the longest, in $pid. Out of the cgroup,
+# since asking systemd or usmd costs a guest more than the kill.
+first_of() { read -r pid <"/sys/fs/cgroup/$1/cgroup.procs" && [ -n "$pid" ]; } 2>/dev/null
+# next_of UNIT PID - another one than PID
+next_of() { first_of "$1" && [ "$pid" != "$2" ]; }
 
 bundle=$(container_make loop --memory 96M --annotation usm.policy.required=true --annotation \
 	"usm.policy={\"policy\":\"random\",\"memory\":\"48M\",\"fault\":{\"order\":4},
 	 \"deadline\":20000,\"store\":{\"quota\":\"64M\"},
 	 \"parameters\":{\"percent\":100,\"seed\":$((seed % 1000000))}}" \
 	-- sh -c 'until [ -e /data/go ]; do sleep 0.1; done
-		exec /programs/wordcheck --state /data/words --processes '$PROCESSES' --mib '$MIB' \
-			--rest-ms 100 --until /data/end')
+		exec /programs/wordcheck --state /data/words --processes '"$PROCESSES"' --mib '"$MIB"' \
+			--rest-ms 200 --until /data/end')
 container_run "$bundle" >said 2>&1 &
 run=$!
 wait_for 30 usm_is loop .state armed
@@ -54,11 +57,14 @@ echo 20 >"$(container_cgroup loop)/cpu.weight"
 : >"$bundle/data/go"
 wait_for 60 usm_reaches loop .stat.refaults 200
 
+instance_unit=usm.slice/usm-instance@$domain.service usmd_unit=system.slice/usmd.service
+arms=$(usm_count loop arms)
 instances=0 daemons=0 staged=0 waiting=0 least=0
 for kill in $(seq "$KILLS"); do
-	# While usmd is not there the number of its instance is not to be had.
-	instance=$(usm_show loop .instance_pid) arms=$(usm_count loop arms)
-	usmd=$(usmd_pid)
+	wait_for 30 next_of "$usmd_unit" "${usmd:-0}"
+	usmd=$pid
+	wait_for 30 next_of "$instance_unit" "${instance:-0}"
+	instance=$pid
 	random 300000
 	delay=$rolled
 	random 5
@@ -67,33 +73,33 @@ for kill in $(seq "$KILLS"); do
 	2) when=restoring ;;
 	*) when=any ;;
 	esac
+	# In turn, and now and then both.
 	what=instance pid=$instance
 	[ $((kill % 2)) = 1 ] || what=usmd pid=$usmd
-	# Now and then both.
 	[ $((kill % 10)) != 9 ] || { what=both; kill -9 "$usmd"; }
 	"$PROGRAMS/strike" --domain "$domain" --pid "$pid" --delay-us "$delay" --when $when >struck ||
 		fail "kill $kill of $what: $(cat struck)"
+	# What is away comes back by the next instance alone.
 	"$PROGRAMS/wordcheck" --await "$bundle/data/words" --seconds $((120 * VMTEST_SLOWER)) \
 		>words || fail "after kill $kill, of $what: $(cat words said)"
-	[ $what = instance ] || {
-		wait_for 30 usmd_other_than "$usmd"
-		wait_for 30 usm_ready
-		daemons=$((daemons + 1))
-	}
-	[ $what = usmd ] || {
-		wait_for 30 usm_reaches loop .stat.arms $((arms + 1))
-		instances=$((instances + 1))
-	}
-	wait_for 30 usm_is loop .instance_connected true
 	read -r since all <words
-	echo "kill $kill: $what, $(cat struck); $since words verified since, $all in all"
+	struck=$(cat struck)
+	echo "kill $kill: $what, $struck; $since words verified since, $all in all"
 	[ "$least" != 0 ] && [ "$least" -le "$since" ] || least=$since
-	if [ $what != usmd ]; then
-		struck=$(cat struck)
-		case $struck in *': 0 pages only'*) ;; *) staged=$((staged + 1)) ;; esac
-		case $struck in *' 0 wanted, 0 coming') ;; *) waiting=$((waiting + 1)) ;; esac
+	[ $what = instance ] || daemons=$((daemons + 1))
+	# Who was not killed is there again.
+	if [ $what = usmd ]; then
+		instance=0
+		continue
 	fi
+	[ $what = both ] || usmd=0
+	instances=$((instances + 1))
+	case $struck in *': 0 pages only'*) ;; *) staged=$((staged + 1)) ;; esac
+	case $struck in *' 0 wanted, 0 coming') ;; *) waiting=$((waiting + 1)) ;; esac
 done
+wait_for 30 usm_ready
+wait_for 30 usm_is loop .instance_connected true
+assert_ge 'armings' "$(usm_count loop arms)" $((arms + instances))
 
 for name in evictions refaults corrupt sigbus oom_kills broken fallbacks deadlines forks cow_copied; do
 	echo "$name $(usm_count loop $name)"
