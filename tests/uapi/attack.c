@@ -235,7 +235,7 @@ void attack_garbage(struct attack *a)
 	switch (attack_below(&a->rng, 8)) {
 	case 0: arg = (char *)a->staged + a->domain.info.staging_size -
 			8 * (1 + attack_below(&a->rng, 8)); break;
-	case 1: arg = (void *)a->domain.table; break;
+	case 1: arg = (void *)a->domain.words; break;
 	case 2: arg = (void *)(uintptr_t)word_odd(a); break;
 	case 3: arg = (char *)a->staged + a->domain.info.staging_offset; break;
 	}

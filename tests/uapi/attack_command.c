@@ -18,12 +18,12 @@
 
 static uint16_t generation_of(struct attack *a, uint32_t frame)
 {
-	return a->domain.table[frame].page >> USM_PAGE_BITS;
+	return a->domain.words[frame] >> USM_PAGE_BITS;
 }
 
 static uint32_t state_of(struct attack *a, uint32_t frame)
 {
-	return a->domain.table[frame].state & USM_FRAME_STATE_MASK;
+	return a->domain.words[frame] & USM_FRAME_STATE_MASK;
 }
 
 /* Of the frames that there may be; the ring says how many only where nobody wrote to it. */
@@ -185,7 +185,7 @@ static struct usm_command *place_odd(struct attack *a)
 	case 0: return (struct usm_command *)(staging + a->domain.info.staging_offset +
 					      attack_below(&a->rng, 8) * ATTACK_PAGE);
 	case 1: return (struct usm_command *)(staging + a->domain.info.staging_size - 100);
-	case 2: return (struct usm_command *)a->domain.table;
+	case 2: return (struct usm_command *)a->domain.words;
 	case 3: return (struct usm_command *)a->domain.events;
 	default: return (struct usm_command *)value_odd(a);
 	}

@@ -9,7 +9,7 @@
 . "${VMTEST:?}/lib.sh"
 
 KILLS=${VMTEST_FULL:+200}
-KILLS=${KILLS:-10}
+KILLS=${KILLS:-3}
 # Little enough that most of the time goes into the kills; with FULL=1 more than an instance
 # brings back in one go.
 PROCESSES=3
