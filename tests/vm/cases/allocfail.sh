@@ -10,11 +10,13 @@
 # leaks. A call that the list does not know, or that was never reached, fails the case.
 . "${VMTEST:?}/lib.sh"
 
+[ -n "${VMTEST_FULL:-}" ] || skip 'takes minutes: with FULL=1'
+
 # What may fail, under its name of one kernel or another, and what it returns then.
 FAILING='
 __alloc_pages __alloc_pages_noprof __get_free_pages get_free_pages_noprof get_zeroed_page
 get_zeroed_page_noprof __alloc_percpu pcpu_alloc_noprof kmalloc_trace __kmalloc_cache_noprof
-__kmalloc __kmalloc_noprof kmem_cache_alloc kmem_cache_alloc_noprof kmem_cache_alloc_trace
+vzalloc vzalloc_noprof __kmalloc __kmalloc_noprof kmem_cache_alloc kmem_cache_alloc_noprof kmem_cache_alloc_trace
 kmem_cache_alloc_lru kmem_cache_alloc_lru_noprof kvmalloc_node __kvmalloc_node_noprof
 bitmap_zalloc vmalloc_user vmalloc_user_noprof alloc_workqueue alloc_workqueue_noprof
 kmem_cache_create __kmem_cache_create_args shrinker_alloc init_pseudo
@@ -22,11 +24,11 @@ __list_lru_init:-12 register_shrinker:-12 __mmu_notifier_register:-12 apply_to_p
 ftrace_set_filter:-12 register_ftrace_function:-12 ida_alloc_range:-12 get_unused_fd_flags:-12
 misc_register:-12 tracepoint_probe_register:-12 remap_vmalloc_range:-12 alloc_anon_inode:-12
 alloc_file_pseudo:-12 anon_inode_getfile:-12 kern_mount:-12
-__xa_cmpxchg:-46
+__xa_cmpxchg:-46 __xa_alloc_cyclic:-12 __xa_insert:-12
 vmf_insert_pfn:1'
 # What sounds like it, and is none: what frees, what the tracing macros make, which lose an
-# event then, and what was allocated already.
-HARMLESS='^(kmalloc_caches|put_unused_fd|shrinker_register|.*unregister.*|misc_deregister|perf_trace_.*|'\
+# event then, what was allocated already, and storing where an entry is reserved.
+HARMLESS='^(kmalloc_caches|xa_store|vmalloc_to_pfn|put_unused_fd|shrinker_register|.*unregister.*|misc_deregister|perf_trace_.*|'\
 'trace_event_.*|__tracepoint_.*|mce_register_decode_chain|__mmap_lock_do_.*|mmu_notifier_(put|synchronize))$'
 
 # of FUNCTION - what becomes of it when a call in that function fails:
@@ -46,7 +48,7 @@ of() {
 	usm_domain_bind|usm_domain_new|usm_shrink_alloc|usm_events_init|usm_frames_init|\
 	usm_supply_init|usm_vault_init|usm_port_open|usm_staging) echo instance ;;
 	usm_domain_list|usm_store_get) echo call ;;
-	usm_space_new|usm_space_register|usm_family_new|usm_space_bucket_make|\
+	usm_space_new|usm_space_number|usm_space_register|usm_family_new|usm_family_found|usm_space_bucket_make|\
 	usm_table_lock_alloc) echo process ;;
 	usm_grow_by|usm_node_alloc|usm_grow_place|usm_block_split_up|usm_block_make|usm_evict|usm_eviction|\
 	usm_evict_staged|usm_evicted_reserve|usm_evicted_block_make) echo nobody ;;
@@ -73,7 +75,7 @@ unused() { [ "$(cat /sys/module/usm/refcnt)" = 0 ]; }
 # The device starts it.
 systemctl mask --runtime --now usmd.service 2>/dev/null
 modprobe -r usm
-trap 'modprobe -r usm; rmmod allocfail; modprobe usm; systemctl unmask --runtime usmd.service
+trap 'modprobe -r usm; rmmod allocfail || :; modprobe usm; systemctl unmask --runtime usmd.service
 	systemctl start usmd.service' EXIT
 
 file=$(modinfo -n usm)

@@ -159,7 +159,8 @@ assert_ge 'broken spaces' "$(number broken)" 1
 echo 0 >"$tracing/events/usm/filter"
 cgroup=$(cgroup_make uapi)
 echo +memory >"$cgroup/cgroup.subtree_control"
-assert_ok "$PROGRAMS/uapitest" "$cgroup" port command evict sample upcall >said
+"$PROGRAMS/uapitest" "$cgroup" port command evict sample upcall >said 2>&1 ||
+	fail "exit $? of uapitest: $(grep -v ' 0 errors' said | tail -n 20)"
 sed -n 's/.* \(usm_[a-z_]*\): /\1 /p' "$tracing/trace" >>all
 assert_match 'restores' "$(grep ^usm_restore all)" ' key=0x[0-9a-f]{9,} result=-74$'
 assert_match 'shrinking' "$(grep ^usm_shrink all)" ' why=command$'
@@ -168,6 +169,7 @@ assert_match 'shrinking' "$(grep ^usm_shrink all)" ' why=command$'
 if modprobe mce-inject 2>/dev/null; then
 	[ -d /sys/kernel/debug/mce-inject ] || mount -t debugfs debugfs /sys/kernel/debug
 	: >"$tracing/trace"
+	cgroup=$(cgroup_make memerror)
 	"$PROGRAMS/miniinst" --cgroup "$cgroup" --ceiling-mib 64 --leakcheck --deadline-ms 10000 -- \
 		"$PROGRAMS/memerror" >said 2>stat || fail "exit $?: $(cat said stat)"
 	sed -n 's/.* \(usm_[a-z_]*\): /\1 /p' "$tracing/trace" >trace
