@@ -93,11 +93,16 @@ assert_eq 'tasks that refused to freeze' "$(dmesg | grep -c 'refusing to freeze'
 limits=$(count limits)
 high=$(events high)
 echo $(($(cat "$cgroup/memory.current") - (8 << 20))) >"$cgroup/memory.high"
+# The load may get by with what it has: so something else of it grows.
+cgroup_run "$cgroup" dd if=/dev/zero of="$VMTEST_TMP/cache" bs=1M count=16 2>/dev/null &
+filler=$!
 wait_for 30 event_above high "$high"
 faults=$(count faults)
 wait_for 30 count_above faults $((faults + 20))
 echo "memory.high: $(events high) events, $(count limits) limits ($limits before)"
 echo max >"$cgroup/memory.high"
+assert_ok wait $filler
+rm "$VMTEST_TMP/cache"
 goes_on
 assert_eq 'OOM kills of the container' "$(events oom_kill)" 0
 

@@ -10,6 +10,7 @@
 wait_for 30 usm_ready
 # Who watches cgroups would bind some, and remember things about each.
 systemctl stop usmd.service
+trap 'systemctl start usmd.service' EXIT
 domains=200 spaces=1000
 [ -z "$VMTEST_FULL" ] || domains=400 spaces=4000
 

@@ -175,7 +175,7 @@ if modprobe mce-inject 2>/dev/null; then
 	sed -n 's/.* \(usm_[a-z_]*\): /\1 /p' "$tracing/trace" >trace
 	cat trace >>all
 	assert_ge 'pages lost' "$(grep -c '^usm_memory_error .* key=0x[0-9a-f]\{9,\}$' trace)" 4
-	assert_eq 'frames lost' "$(grep -c '^usm_memory_error .* key=0$' trace)" "$(number frames_bad)"
+	assert_eq 'frames lost' "$(grep -c '^usm_memory_error .* key=0x0$' trace)" "$(number frames_bad)"
 	rmmod mce-inject
 else
 	events=$(echo "$events" | sed 's/ *usm_memory_error//')
