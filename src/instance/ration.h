@@ -41,11 +41,10 @@ struct usm_ration usm_ration_plan(uint32_t free, uint32_t cpus, uint32_t active,
 				  unsigned int fault_order);
 
 /*
- * Frames in one entry: what one word of the sets and of the module's bitmaps holds, so that
- * it is kept account of in one step. With larger faults as many as one of them maps; several
- * small ones live on one.
+ * Frames in one entry. With larger faults as many as one of them maps; several small ones
+ * live on one. With 64 a domain that is at its ceiling sometimes stood still.
  */
-#define USM_RATION_ENTRY	64
+#define USM_RATION_ENTRY	16
 
 /* Entries that a ration is cut into at the least: it is spread and asked for in these. */
 #define USM_RATION_ENTRIES	4

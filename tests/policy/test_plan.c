@@ -75,7 +75,7 @@ START_TEST(an_entry_is_a_whole_fault)
 		uint32_t ration = usm_ration_plan(1u << 20, 1, 1, order).active;
 
 		ck_assert_uint_eq(usm_ration_entry(ration, 256, order),
-				  order < 6 ? 64 : 1u << order);
+				  order < 4 ? 16 : 1u << order);
 	}
 	/* Not when that would leave most rings without any. */
 	ck_assert_uint_eq(usm_ration_entry(10, 256, 9), 2);
